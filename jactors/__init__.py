@@ -1,0 +1,65 @@
+"""jactors: Ray's actors for Jupyter, each a kernel of its own.
+
+>>> import jactors
+>>> @jactors.remote
+... class Counter:
+...     def __init__(self):
+...         self.n = 0
+...     def add(self, by=1):
+...         self.n += by
+...         return self.n
+>>> counter = Counter.remote()
+>>> jactors.get([counter.add.remote(), counter.add.remote(10)])
+[1, 11]
+
+Code written for Ray runs with ``import jactors as ray``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jactors import actor, exceptions
+from jactors.actors.decorator import remote
+from jactors.actors.handle import ActorHandle
+from jactors.actors.info import available_resources, cluster_resources, get_gpu_ids, get_runtime_context
+from jactors.actors.shape import method
+from jactors.actors.verbs import get, get_actor, kill, put, wait
+from jactors.ids import ActorID, ObjectID, TaskID
+from jactors.objects.refs import ObjectRef
+from jactors.session import init, is_initialized, shutdown
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ActorHandle",
+    "ActorID",
+    "ObjectID",
+    "ObjectRef",
+    "TaskID",
+    "__version__",
+    "actor",
+    "available_resources",
+    "cluster_resources",
+    "exceptions",
+    "get",
+    "get_actor",
+    "get_gpu_ids",
+    "get_runtime_context",
+    "init",
+    "is_initialized",
+    "kill",
+    "load_ipython_extension",
+    "method",
+    "put",
+    "remote",
+    "shutdown",
+    "wait",
+]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Add the magics: ``%load_ext jactors``."""
+    from jactors.notebook.magics import load
+
+    load(shell)

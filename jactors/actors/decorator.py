@@ -1,0 +1,242 @@
+"""`remote`: from a class to actors of it."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from typing import Any
+
+from jactors import registry, session
+from jactors.actors.handle import ActorHandle, Home, pack_arguments, remember
+from jactors.actors.shape import ClassShape
+from jactors.actors.source import sources_of
+from jactors.errors import ActorAlreadyExistsError, ActorClassInheritanceError
+from jactors.ids import ActorID
+from jactors.options import ActorOptions
+from jactors.wire import pack
+from jactors.wire.creation import Creation
+
+__all__ = ["ActorClass", "remote"]
+
+#: Bytes from which a pickled class is refused, as in Ray.
+_TOO_LARGE = 10**8
+
+
+def remote(*args: Any, **options: Any) -> Any:
+    """Make an actor class of a class: ``@remote``, ``@remote(num_cpus=2)`` or ``remote(cls)``.
+
+    Parameters
+    ----------
+    **options
+        Defaults for all its actors, such as ``num_cpus``, ``num_gpus``, ``resources``,
+        ``max_restarts``, ``max_concurrency``, ``name``; see `jactors.options.ActorOptions`.
+
+    Raises
+    ------
+    AssertionError
+        Neither a class nor options were given.
+    TypeError
+        What was given is no class, or an actor class already; or an option has the wrong type.
+    ValueError
+        An option does not exist, or its value is out of range.
+    """
+    if len(args) == 1 and not options:
+        return _make(args[0], ActorOptions())
+    if args or not options:
+        raise AssertionError(
+            "The @remote decorator must be applied either with no arguments and no parentheses, for example "
+            "'@jactors.remote', or with options by keyword, for example '@jactors.remote(num_cpus=2)'."
+        )
+    parsed = ActorOptions.parse(options)
+    return lambda user_class: _make(user_class, parsed)
+
+
+def _make(user_class: Any, options: ActorOptions) -> ActorClass:
+    if isinstance(user_class, ActorClass):
+        raise TypeError(f"The @remote decorator must be applied to either a function or a class: {user_class!r} is one")
+    if inspect.isfunction(user_class) or inspect.isbuiltin(user_class):
+        raise NotImplementedError(
+            f"remote functions (tasks) are not there yet: make {user_class.__name__!r} a method of a class"
+        )
+    if not inspect.isclass(user_class):
+        raise AssertionError(f"The @remote decorator must be applied to either a function or a class, not {user_class!r}")
+    return ActorClass(user_class, options)
+
+
+class ActorClass:
+    """A class whose instances are actors: ``A.remote(...)`` makes one, ``A.options(...)`` says how."""
+
+    def __init__(self, user_class: type, options: ActorOptions) -> None:
+        self._class = user_class
+        self._options = options
+        self._shape = ClassShape.of(user_class)
+        #: Made at the first `remote`, once: later changes of captured globals are not seen, as in Ray.
+        self._pickle: bytes | None = None
+        self._sources: dict[str, str] = {}
+        self.__doc__ = user_class.__doc__
+        self.__name__ = self.__qualname__ = f"ActorClass({user_class.__name__})"
+        self.__module__ = user_class.__module__
+        self.__signature__ = self._shape.init.signature()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        name = self._class.__name__
+        raise TypeError(f"Actors cannot be instantiated directly. Instead of '{name}()', use '{name}.remote()'.")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        raise _no_inheritance(cls.__name__)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        raise _no_inheritance(self._class.__name__)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_ActorClass") or name in ("_class", "_options"):
+            raise AttributeError(name)
+        return getattr(self._class, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*self._shape.methods, "options", "remote"})
+
+    def __repr__(self) -> str:
+        return f"ActorClass({self._class.__name__})"
+
+    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[Any]:
+        """Start an actor and return its handle at once, before ``__init__`` has run.
+
+        Raises
+        ------
+        TypeError
+            The arguments do not fit ``__init__``.
+        SerializationError
+            The class or an argument cannot be pickled; the text names what.
+        InsufficientResourcesError
+            It asks for more than there is in all.
+        ActorAlreadyExistsError
+            A living actor has that name.
+        """
+        return self._create(self._options, args, kwargs)
+
+    def options(self, **options: Any) -> ActorOptionWrapper:
+        """Return something with a `remote` of its own that uses `options` over the decorator's."""
+        return ActorOptionWrapper(self, ActorOptions.parse(options, base=self._options, call="options"))
+
+    def _remote(self, args: Any = (), kwargs: Any = None, **options: Any) -> ActorHandle[Any]:
+        return self.options(**options).remote(*args, **(kwargs or {}))
+
+    # ------------------------------------------------------------------ creation
+
+    def _create(self, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorHandle[Any]:
+        options.check_submittable()
+        self._shape.init.check(args, kwargs)
+        here = session.current()
+        namespace = options.namespace or here.namespace
+        if options.get_if_exists and options.name is not None:
+            record = registry.lookup(namespace, options.name)
+            if record is not None:
+                return handle_of(record)
+        class_pickle = self._pickled()
+        groups, needs = pack_arguments(args, kwargs, what=f"the arguments of {self._class.__name__}.__init__")
+        for entry in needs:
+            session.wait(entry)
+            payload = entry.payload
+            if payload is None or payload.failed:
+                entry.load()
+            groups.append((payload.stream, *payload.buffers))  # type: ignore[union-attr]
+        actor_id = ActorID.fresh().hex()
+        record = {**here.record(actor_id), "name": options.name, "max_pending": options.max_pending_calls}
+        if options.name is not None:
+            blob = pack.dumps_inband(self._shape, what="the shape of a class")
+            taken = registry.claim(namespace, options.name, {**record, "shape": blob.hex()})
+            if taken is not None:
+                if options.get_if_exists:
+                    return handle_of(taken)
+                raise ActorAlreadyExistsError(
+                    f"The name {options.name} (namespace={options.namespace}) is already taken. Please use a different "
+                    f"name or get the existing actor using jactors.get_actor({options.name!r})"
+                )
+        link = here.links.expect(actor_id)
+        creation = Creation(
+            class_name=self._class.__name__,
+            class_pickle=class_pickle,
+            groups=groups,
+            sources=self._sources,
+            parent=here.parents.current(),
+            max_concurrency=options.max_concurrency,
+            concurrency_groups=dict(options.concurrency_groups or {}),
+            method_groups=self._shape.groups(),
+            is_async=self._shape.is_async,
+        )
+        try:
+            here.spawn(actor_id=actor_id, creation=creation, options=options)
+        except BaseException:
+            here.links.forget(actor_id)
+            if options.name is not None:
+                registry.release(namespace, options.name, actor_id)
+            raise
+        home = remember(
+            Home(
+                actor_id=actor_id,
+                name=options.name,
+                shape=self._shape,
+                address=record["address"],
+                link=link,
+                max_pending=options.max_pending_calls,
+            )
+        )
+        handle: ActorHandle[Any] = ActorHandle(home, strong=True)
+        if options.lifetime != "detached":
+            finalizer = weakref.finalize(handle, _let_go, here, home)
+            finalizer.atexit = False
+        return handle
+
+    def _pickled(self) -> bytes:
+        if self._pickle is None:
+            pickled = pack.dumps_inband(self._class, what=f"the class {self._class.__name__}")
+            if len(pickled) > _TOO_LARGE:
+                raise ValueError(
+                    f"The actor {self._class.__name__} is too large ({len(pickled)} bytes > {_TOO_LARGE}): it captures "
+                    "large objects; pass them to __init__, or put() them and pass the ref"
+                )
+            self._sources = sources_of(self._class)
+            self._pickle = pickled
+        return self._pickle
+
+
+class ActorOptionWrapper:
+    """An actor class with options; has only `remote`."""
+
+    def __init__(self, actor_class: ActorClass, options: ActorOptions) -> None:
+        self._actor_class = actor_class
+        self._options = options
+
+    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[Any]:
+        """Start an actor; see `ActorClass.remote`."""
+        return self._actor_class._create(self._options, args, kwargs)
+
+
+def handle_of(record: dict[str, Any]) -> ActorHandle[Any]:
+    """Return a (weak) handle of the actor that a name's record names."""
+    link = session.current().link_to(record["actor_id"], record["address"])
+    home = Home(
+        actor_id=record["actor_id"],
+        name=record["name"],
+        shape=pack.loads(bytes.fromhex(record["shape"])),
+        address=record["address"],
+        link=link,
+        max_pending=record["max_pending"],
+    )
+    home.exported = True
+    return ActorHandle(remember(home), strong=False)
+
+
+def _let_go(here: session.Session, home: Home) -> None:
+    """The handle that made an actor has gone: end the actor, after the calls submitted before."""
+    if not home.exported:
+        here.retire(home.actor_id, home.link)
+
+
+def _no_inheritance(name: str) -> ActorClassInheritanceError:
+    return ActorClassInheritanceError(
+        f"Inheriting from the actor class {name!r} is not supported: inherit from the plain class, and decorate the result"
+    )
+
+

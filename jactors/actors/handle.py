@@ -1,0 +1,234 @@
+"""Handles: an actor in the user's hand, in whichever process.
+
+``h.m.remote(x)`` submits and returns a ref; ``h.m(x)`` submits, waits and returns the value. The
+signature is checked and the arguments are pickled in the caller's thread, so that a mistake shows
+on the user's line and nothing is sent.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import weakref
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from jactors import session
+from jactors.actors.shape import BUILT_IN, ClassShape, MethodShape
+from jactors.errors import PendingCallsLimitExceeded
+from jactors.ids import ActorID
+from jactors.objects.refs import ObjectRef
+from jactors.objects.store import Entry
+from jactors.options import MethodOptions
+from jactors.wire import pack
+from jactors.wire.creation import Slot
+from jactors.wire.link import Call, Link
+
+__all__ = ["ActorHandle", "ActorMethod", "Home", "pack_arguments"]
+
+T = TypeVar("T")
+
+
+class Home:
+    """Where an actor lives, and its link; shared by all handles of a process to it."""
+
+    __slots__ = ("__weakref__", "actor_id", "address", "class_name", "exported", "link", "max_pending", "name", "shape")
+
+    def __init__(
+        self, *, actor_id: str, name: str | None, shape: ClassShape, address: str, link: Link, max_pending: int
+    ) -> None:
+        self.actor_id = actor_id
+        self.name = name
+        self.shape = shape
+        self.class_name = shape.class_name
+        #: The supervisor's.
+        self.address = address
+        self.link = link
+        self.max_pending = max_pending
+        #: Another process may hold a handle: only the owner's end ends the actor.
+        self.exported = False
+
+
+def pack_arguments(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], *, what: str
+) -> tuple[list[tuple[bytes, ...]], list[Entry]]:
+    """Pickle arguments; return their group and the entries of the top-level refs among them."""
+    needs: list[Entry] = []
+    for value in args:
+        if type(value) is ObjectRef:
+            break
+    else:
+        for value in kwargs.values():
+            if type(value) is ObjectRef:
+                break
+        else:
+            stream, buffers = pack.dumps((args, kwargs), what=what)
+            return [(stream, *buffers)], needs
+
+    def slot(value: Any) -> Any:
+        if type(value) is not ObjectRef:
+            return value
+        needs.append(value._entry)
+        return Slot(len(needs) - 1)
+
+    args = tuple(slot(value) for value in args)
+    kwargs = {name: slot(value) for name, value in kwargs.items()}
+    stream, buffers = pack.dumps((args, kwargs), what=what)
+    return [(stream, *buffers)], needs
+
+
+class ActorMethod:
+    """A method of an actor: ``.remote()`` submits a call, calling it waits for the value."""
+
+    __slots__ = ("_group", "_handle", "_returns", "_shape")
+
+    def __init__(self, handle: ActorHandle[Any], shape: MethodShape, returns: int, group: str | None) -> None:
+        self._handle = handle  # keeps the actor alive while the method is held
+        self._shape = shape
+        self._returns = returns
+        self._group = group
+
+    def remote(self, *args: Any, **kwargs: Any) -> Any:
+        """Submit a call and return its `ObjectRef` at once.
+
+        Returns
+        -------
+        ObjectRef, list of ObjectRef or None
+            One ref; as many as ``num_returns`` says where that is not 1, None where it is 0.
+
+        Raises
+        ------
+        TypeError
+            The arguments do not fit the method's signature.
+        SerializationError
+            An argument cannot be pickled; the text names it. Nothing was sent.
+        """
+        entries = self._submit(args, kwargs)
+        if self._returns == 1:
+            return ObjectRef(entries[0])
+        return [ObjectRef(entry) for entry in entries] if self._returns else None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Submit a call, wait for it and return its value (a tuple, with ``num_returns`` other than 1)."""
+        entries = self._submit(args, kwargs)
+        link = self._handle._home.link
+        for entry in entries:
+            if not entry.done:
+                link.wait_for(entry, None)
+        values = tuple(entry.load() for entry in entries)
+        return values[0] if self._returns in (0, 1) else values
+
+    def options(self, **options: Any) -> ActorMethod:
+        """Return this method with other options for its calls; see `jactors.method`."""
+        parsed = MethodOptions.parse(options, generator=self._shape.generator)
+        returns = parsed.num_returns if isinstance(parsed.num_returns, int) else self._returns
+        return ActorMethod(self._handle, self._shape, returns, parsed.concurrency_group or self._group)
+
+    def _remote(self, args: Any = (), kwargs: Any = None, **options: Any) -> Any:
+        return self.options(**options).remote(*args, **(kwargs or {}))
+
+    def _submit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Entry]:
+        shape, home = self._shape, self._handle._home
+        shape.check(args, kwargs)
+        link = home.link
+        if 0 < home.max_pending <= link.pending():
+            raise PendingCallsLimitExceeded(
+                f"The task {shape.name} could not be submitted to {self._handle!r} because more than "
+                f"{home.max_pending} tasks are queued on the actor: get some results, then try again."
+            )
+        groups, needs = pack_arguments(args, kwargs, what=f"the arguments of {home.class_name}.{shape.name}")
+        number, task = session.current().new_id()
+        returns = self._returns
+        entries = [Entry(task + index.to_bytes(4, "big"), link) for index in range(returns or 1)]
+        head = [shape.name, returns, self._group]
+        link.submit(Call(number=number, method=shape.name, head=head, groups=groups, entries=entries), needs)
+        return entries
+
+    def __repr__(self) -> str:
+        return f"{self._handle!r}.{self._shape.name}"
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        return self._shape.doc
+
+    @property
+    def __name__(self) -> str:
+        return self._shape.name
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return self._shape.signature()
+
+
+class ActorHandle(Generic[T]):
+    """An actor. Equal to every other handle of the same actor; can be pickled, passed and called anywhere."""
+
+    def __init__(self, home: Home, *, strong: bool) -> None:
+        self.__dict__["_home"] = home
+        self.__dict__["_strong"] = strong
+
+    @property
+    def _actor_id(self) -> ActorID:
+        return ActorID.from_hex(self._home.actor_id)
+
+    def __getattr__(self, name: str) -> ActorMethod:
+        home: Home = self.__dict__["_home"]
+        shape = home.shape.methods.get(name)
+        if shape is None:
+            if name not in BUILT_IN:
+                raise AttributeError(_no_such_method(home, name))
+            shape = _BUILT_IN_SHAPES[name]
+        return ActorMethod(self, shape, shape.num_returns, None)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*self._home.shape.methods, "__init__", *BUILT_IN})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActorHandle) and self._home.actor_id == other._home.actor_id
+
+    def __hash__(self) -> int:
+        return hash(self._home.actor_id)
+
+    def __repr__(self) -> str:
+        return f"Actor({self._home.class_name}, {self._home.actor_id})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        home = self._home
+        home.exported = True
+        return _revive, (home.actor_id, home.name, home.shape, home.address, home.max_pending)
+
+
+_BUILT_IN_SHAPES = {
+    name: MethodShape(name, None, doc, quick=(0, 1 << 30))
+    for name, doc in (
+        ("__ray_ready__", "Return True once the actor is alive."),
+        ("__ray_call__", "Run ``function(self, *args, **kwargs)`` in the actor."),
+        ("__ray_terminate__", "End the actor after the calls submitted before."),
+    )
+}
+
+
+def _no_such_method(home: Home, name: str) -> str:
+    near = difflib.get_close_matches(name, home.shape.methods, n=3)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return f"'ActorHandle' object has no attribute {name!r}: {home.class_name} has no such method{hint}"
+
+
+#: The homes of this process, so that all its handles to an actor share one.
+_homes: weakref.WeakValueDictionary[str, Home] = weakref.WeakValueDictionary()
+
+
+def remember(home: Home) -> Home:
+    """Return the home of this process for an actor: `home`, or the one that was there before."""
+    known = _homes.get(home.actor_id)
+    if known is not None and known.link is home.link:
+        return known
+    _homes[home.actor_id] = home
+    return home
+
+
+def _revive(actor_id: str, name: str | None, shape: ClassShape, address: str, max_pending: int) -> ActorHandle[Any]:
+    link = session.current().link_to(actor_id, address)
+    home = Home(actor_id=actor_id, name=name, shape=shape, address=address, link=link, max_pending=max_pending)
+    home.exported = True
+    return ActorHandle(remember(home), strong=False)

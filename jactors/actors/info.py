@@ -1,0 +1,136 @@
+"""Where am I, and what is there: the runtime context, resources, leaving."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from jactors import session
+from jactors.actors.handle import ActorHandle
+from jactors.context import current_actor, current_call
+from jactors.errors import ActorExit
+
+__all__ = [
+    "RuntimeContext",
+    "available_resources",
+    "cluster_resources",
+    "exit_actor",
+    "get_gpu_ids",
+    "get_runtime_context",
+]
+
+
+def get_gpu_ids() -> list[int | str]:
+    """Return the GPU ids of the actor this runs in, as numbers where they are numbers; [] in a driver."""
+    actor = current_actor()
+    return [int(gpu) if gpu.isdigit() else gpu for gpu in (actor.gpus if actor is not None else ())]
+
+
+def cluster_resources() -> dict[str, float]:
+    """Return what there is in all: ``CPU``, ``GPU``, ``memory`` (bytes) and custom resources."""
+    total: dict[str, float] = session.current().watch.request("resources")["total"]
+    return total
+
+
+def available_resources() -> dict[str, float]:
+    """Return what is free now; what is used up is not in it, as in Ray."""
+    available: dict[str, float] = session.current().watch.request("resources")["available"]
+    return available
+
+
+def exit_actor() -> NoReturn:
+    """End the actor that this runs in, after what it has answered; it does not restart.
+
+    Raises
+    ------
+    TypeError
+        This is no actor.
+    """
+    if current_actor() is None:
+        raise TypeError("exit_actor API is called on a non-actor worker: this process is not an actor")
+    raise ActorExit(0)
+
+
+class RuntimeContext:
+    """What is known of the place where code runs; see `get_runtime_context`."""
+
+    def get_actor_id(self) -> str | None:
+        """Return the actor's id in hex; None in a driver."""
+        actor = current_actor()
+        return actor.actor_id if actor is not None else None
+
+    def get_actor_name(self) -> str | None:
+        """Return the actor's name, "" where it has none; None in a driver."""
+        actor = current_actor()
+        return actor.name if actor is not None else None
+
+    def get_task_id(self) -> str | None:
+        """Return the running call's id in hex, that of its ref; None outside a call."""
+        call = current_call.get()
+        return call.task_id if call is not None else None
+
+    def get_task_name(self) -> str | None:
+        """Return the running call as ``Counter.add``; None outside a call."""
+        call = current_call.get()
+        return call.method if call is not None else None
+
+    def get_node_id(self) -> str:
+        """Return an id of this machine's part in the session: the session's."""
+        return session.current().id
+
+    def get_worker_id(self) -> str:
+        """Return the id of this process in hex."""
+        return session.current().process
+
+    def get_job_id(self) -> str:
+        """Return the id of the session in hex, eight digits."""
+        return session.current().id
+
+    def get_session_name(self) -> str:
+        """Return the name of the session."""
+        return f"session_{session.current().id}"
+
+    @property
+    def namespace(self) -> str:
+        """The namespace in which names made here are valid."""
+        return session.current().namespace
+
+    @property
+    def was_current_actor_reconstructed(self) -> bool:
+        """Whether this actor is not in its first incarnation."""
+        actor = current_actor()
+        assert actor is not None, "This method is only available in an actor"
+        return actor.incarnation > 1
+
+    @property
+    def current_actor(self) -> ActorHandle[Any]:
+        """A handle of the actor this runs in."""
+        actor = current_actor()
+        if actor is None:
+            raise RuntimeError("This method is only available in an actor")
+        return session.current().own_handle(actor.actor_id)  # type: ignore[no-any-return]
+
+    def get_assigned_resources(self) -> dict[str, float]:
+        """Return what the actor has reserved."""
+        actor = current_actor()
+        assert actor is not None, "This method is only available in an actor"
+        return dict(actor.demand)
+
+    def get_accelerator_ids(self) -> dict[str, list[str]]:
+        """Return ``{"GPU": [...]}``, ids as text."""
+        actor = current_actor()
+        return {"GPU": list(actor.gpus) if actor is not None else []}
+
+    def get(self) -> dict[str, Any]:
+        """Return the ids as a dict."""
+        found = {"job_id": self.get_job_id(), "node_id": self.get_node_id(), "namespace": self.namespace}
+        if current_actor() is not None:
+            found |= {"actor_id": self.get_actor_id() or "", "task_id": self.get_task_id() or ""}
+        return found
+
+
+_context = RuntimeContext()
+
+
+def get_runtime_context() -> RuntimeContext:
+    """Return what is known of the place where this runs."""
+    return _context

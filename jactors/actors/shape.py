@@ -1,0 +1,185 @@
+"""The shape of an actor class: its methods and their signatures, without its code.
+
+Travels with handles, so that a call is checked in the caller, in processes that cannot import the
+class too. Plain builtin values only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jactors.options import MethodOptions
+
+__all__ = ["BUILT_IN", "ClassShape", "MethodShape", "method"]
+
+#: Methods that every actor has, besides those of its class.
+BUILT_IN = ("__ray_ready__", "__ray_call__", "__ray_terminate__")
+
+#: Where `method` leaves its options on the function.
+_MARK = "__jactors_method__"
+
+
+def method(*args: Any, **options: Any) -> Any:
+    """Give a method of an actor class defaults for its calls: ``@jactors.method(num_returns=2)``.
+
+    Parameters
+    ----------
+    num_returns : int
+        How many refs a call returns; the method returns as many values.
+    concurrency_group : str
+        The group of threads or tasks that it runs in.
+    max_task_retries, retry_exceptions
+        How often, and after which exceptions, a call is run again.
+
+    Raises
+    ------
+    AssertionError
+        An option does not exist.
+    """
+
+    def mark(function: Callable[..., Any]) -> Callable[..., Any]:
+        setattr(function, _MARK, MethodOptions.parse(options, generator=_generates(function), call="method"))
+        return function
+
+    if args:
+        if len(args) > 1 or options or not callable(args[0]):
+            raise AssertionError(f"@method takes options by keyword, or none: @method(num_returns=2); got {args!r}")
+        return mark(args[0])
+    return mark
+
+
+def _generates(function: Callable[..., Any]) -> bool:
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+@dataclass(frozen=True, slots=True)
+class MethodShape:
+    """One method: its parameters without ``self``, and the options of ``@method``."""
+
+    name: str
+    #: (name, kind, whether it has a default) of each parameter; None where there is no signature.
+    parameters: tuple[tuple[str, int, bool], ...] | None
+    doc: str = ""
+    num_returns: int = 1
+    group: str | None = None
+    generator: bool = False
+    #: Positional arguments that pass without a closer look: (least, most); (1, 0) for none.
+    quick: tuple[int, int] = field(default=(1, 0))
+
+    @classmethod
+    def of(cls, name: str, function: Any) -> MethodShape:
+        """Return the shape of a class member."""
+        bound = isinstance(function, staticmethod)
+        plain = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
+        options: MethodOptions = getattr(plain, _MARK, None) or MethodOptions()
+        try:
+            found = list(inspect.signature(plain).parameters.values())
+        except (TypeError, ValueError):
+            found = None
+        parameters = None
+        if found is not None:
+            if not bound and found and found[0].kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD:
+                found = found[1:]
+            empty = inspect.Parameter.empty
+            parameters = tuple((p.name, int(p.kind), p.default is not empty) for p in found)
+        returns = options.num_returns if isinstance(options.num_returns, int) else 1
+        return cls(
+            name,
+            parameters,
+            inspect.getdoc(plain) or "",
+            returns,
+            options.concurrency_group,
+            _generates(plain),
+            _quick(parameters),
+        )
+
+    def signature(self) -> inspect.Signature:
+        """Return the signature; defaults are shown as ``...``."""
+        if self.parameters is None:
+            return inspect.signature(lambda *args, **kwargs: None)
+        empty = inspect.Parameter.empty
+        kinds = {int(kind): kind for kind in (inspect.Parameter.POSITIONAL_ONLY, *_KINDS)}
+        return inspect.Signature(
+            [
+                inspect.Parameter(name, kinds[kind], default=... if optional else empty)
+                for name, kind, optional in self.parameters
+            ]
+        )
+
+    def check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Raise TypeError where the arguments do not fit."""
+        if not kwargs and self.quick[0] <= len(args) <= self.quick[1]:
+            return
+        if self.parameters is not None:
+            try:
+                self.signature().bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{self.name}{self.signature()}: {error}") from None
+
+
+_KINDS = (
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+    inspect.Parameter.KEYWORD_ONLY,
+    inspect.Parameter.VAR_KEYWORD,
+)
+
+
+def _quick(parameters: tuple[tuple[str, int, bool], ...] | None) -> tuple[int, int]:
+    if parameters is None:
+        return 0, 1 << 30
+    least = most = 0
+    for _, kind, optional in parameters:
+        if kind == inspect.Parameter.VAR_POSITIONAL:
+            most = 1 << 30
+        elif kind == inspect.Parameter.KEYWORD_ONLY:
+            if not optional:
+                return 1, 0
+        elif kind != inspect.Parameter.VAR_KEYWORD:
+            most += 1
+            least += not optional
+    return least, most
+
+
+@dataclass(frozen=True, slots=True)
+class ClassShape:
+    """One actor class."""
+
+    class_name: str
+    module: str
+    doc: str
+    methods: Mapping[str, MethodShape]
+    init: MethodShape
+    #: Any method is a coroutine or an async generator.
+    is_async: bool
+
+    @classmethod
+    def of(cls, user_class: type) -> ClassShape:
+        """Return the shape of a class: every function member, inherited ones too, as Ray has it."""
+        members: dict[str, Any] = {}
+        for base in reversed(user_class.__mro__[:-1]):
+            members.update(vars(base))
+        functions = {
+            name: member
+            for name, member in members.items()
+            if inspect.isfunction(member) or isinstance(member, (staticmethod, classmethod))
+        }
+        plain = [getattr(member, "__func__", member) for member in functions.values()]
+        return cls(
+            user_class.__name__,
+            user_class.__module__,
+            inspect.getdoc(user_class) or "",
+            {name: MethodShape.of(name, member) for name, member in functions.items()},
+            MethodShape.of("__init__", functions["__init__"])
+            if "__init__" in functions
+            else MethodShape("__init__", (), "", quick=(0, 0)),
+            any(asyncio.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in plain),
+        )
+
+    def groups(self) -> dict[str, str]:
+        """Return the concurrency group of each method that declares one."""
+        return {name: shape.group for name, shape in self.methods.items() if shape.group is not None}

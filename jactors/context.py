@@ -1,0 +1,57 @@
+"""Who am I: the actor this process is, and the call that runs now.
+
+Set by the actor's kernel, read by everything above it that answers "where does this code run":
+`get_runtime_context`, `get_gpu_ids`, `exit_actor`, and the links that stamp outgoing calls.
+A driver has neither.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["ActorIdentity", "CallContext", "current_actor", "current_call", "set_current_actor"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorIdentity:
+    """The actor that lives in this process."""
+
+    actor_id: str
+    class_name: str
+    name: str
+    #: The namespace of the driver that owns the session; names made here go there.
+    namespace: str
+    session_dir: str
+    incarnation: int
+    demand: dict[str, float] = field(default_factory=dict)
+    gpus: tuple[str, ...] = ()
+    cores: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext:
+    """One call while it runs: identifiers in hex, `method` as ``Counter.add``."""
+
+    task_id: str
+    method: str
+    #: Set when somebody cancelled the call while it ran.
+    flags: dict[str, Any] = field(default_factory=dict)
+
+
+_actor: ActorIdentity | None = None
+
+#: The call on whose behalf the current thread or task runs.
+current_call: ContextVar[CallContext | None] = ContextVar("jactors_call", default=None)
+
+
+def current_actor() -> ActorIdentity | None:
+    """Return the actor that this process is, or None in a driver."""
+    return _actor
+
+
+def set_current_actor(actor: ActorIdentity) -> None:
+    """Say, once and before any user code runs, which actor this process is."""
+    global _actor  # noqa: PLW0603 - one process, one identity
+    _actor = actor

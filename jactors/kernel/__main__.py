@@ -1,0 +1,159 @@
+"""The root of an actor's process: ``python -m jactors.kernel SPEC``, or `main` in a forked child.
+
+::
+
+    pinned (environment, affinity, parent) ─▶ sockets bound ─▶ "bound" ─▶ subscriber ─▶ __init__ ─▶ "alive"
+                                                                                     └▶ "failed"
+
+The supervisor is told each step on a socket of this process' own; it learns of the end by itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from tornado.ioloop import IOLoop
+
+from jactors import session
+from jactors.context import ActorIdentity, set_current_actor
+from jactors.errors import ActorExit
+from jactors.kernel.app import ActorApp
+from jactors.kernel.instance import Instance
+from jactors.launch.spec import LaunchSpec
+from jactors.life.watch import report
+from jactors.wire import failure
+from jactors.wire.creation import Creation
+
+__all__ = ["main"]
+
+#: How long ``__init__`` waits for its owner to listen to its output, in seconds.
+SUBSCRIBER_TIMEOUT = 0.5
+
+
+class _Life:
+    """One life of an actor: from bound sockets to the exit code."""
+
+    def __init__(self, spec: LaunchSpec) -> None:
+        self._spec = spec
+        self._app = ActorApp.build(spec.connection_file)
+        self._creation = Creation.read(spec.creation_file)
+        label = f"<{spec.class_name} {spec.actor_id[:8]}" + (f" {spec.name!r}>" if spec.name else ">")
+        self._instance = Instance(self._creation, label)
+        self._exit: SystemExit | None = None
+        self._born = False
+
+    def run(self) -> int:
+        """Live; return the exit code."""
+        loop = IOLoop.current()
+        listening = threading.Lock()
+
+        def subscribed() -> None:
+            if listening.acquire(blocking=False):  # the first one only
+                loop.add_callback(self._be_born)
+
+        self._app.iopub_thread.on_subscriber = subscribed
+        self._app.kernel.start()
+        signal.signal(signal.SIGINT, self._instance.on_sigint)
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._report({"event": "bound"})
+        loop.call_later(SUBSCRIBER_TIMEOUT, subscribed)
+        loop.start()
+        return self._finish()
+
+    def _report(self, event: dict[str, Any]) -> None:
+        report(self._spec.supervisor, self._spec.actor_id, self._spec.incarnation, event)
+
+    def _be_born(self) -> None:
+        if self._exit is not None:
+            return
+        kernel = self._app.kernel
+        kernel.output.enter(json.loads(self._creation.parent))
+        error = self._instance.create()
+        kernel.output.mark()
+        if error is not None:
+            self._fail(error)
+            return
+        self._born = True
+        kernel.animate(
+            instance=self._instance, creation=self._creation, incarnation=self._spec.incarnation, leave=self._leave
+        )
+        self._report({"event": "alive"})
+
+    def _fail(self, error: BaseException) -> None:
+        """``__init__`` raised: say why, and go."""
+        if isinstance(error, SystemExit):
+            self._leave(error)
+            return
+        task = f"{self._spec.class_name}.__init__"
+        encoded = failure.encode(error, task=task, pid=os.getpid(), actor=self._instance.describe())
+        self._report({"event": "failed", "failure": encoded.hex()})
+        self._leave(SystemExit(1))
+
+    def _leave(self, leave: SystemExit) -> None:
+        """End the process once what was answered has been sent."""
+        if self._exit is not None:
+            return
+        self._exit = leave
+        if isinstance(leave, ActorExit):
+            self._report({"event": "leaving", "intent": "exit_actor"})
+        elif not leave.code:
+            self._report({"event": "leaving", "intent": "exit code 0"})
+        IOLoop.current().add_callback(IOLoop.current().stop)
+
+    def _on_sigterm(self, signum: int, frame: Any) -> None:
+        self._leave(SystemExit(143))
+
+    def _finish(self) -> int:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if self._born:
+            self._instance.shutdown_hook()
+            self._instance.self = None
+        code = self._exit.code if self._exit is not None else 0
+        if code is not None and not isinstance(code, int):
+            print(code, file=sys.stderr)  # noqa: T201 - as the interpreter does with sys.exit("text")
+            code = 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return code or 0
+
+
+def main(spec: LaunchSpec) -> int:
+    """Be the actor that `spec` describes, in a process that has been pinned; return the exit code."""
+    identity = ActorIdentity(
+        actor_id=spec.actor_id,
+        class_name=spec.class_name,
+        name=spec.name or "",
+        namespace=spec.namespace,
+        session_dir=spec.session_dir,
+        incarnation=spec.incarnation,
+        demand=dict(spec.demand),
+        gpus=tuple(spec.gpus),
+        cores=tuple(spec.cores),
+    )
+    set_current_actor(identity)
+    session.join(Path(spec.session_dir), namespace=spec.namespace)
+    life = _Life(spec)
+    return life.run()
+
+
+def run() -> None:
+    """Be the actor of the spec file named on the command line."""
+    spec = LaunchSpec.read(sys.argv[1])
+    spec.pin()
+    code = 1
+    try:
+        code = main(spec)
+    finally:
+        atexit._run_exitfuncs()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    run()

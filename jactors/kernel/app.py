@@ -1,0 +1,83 @@
+"""`ActorApp`: the application that makes an `ActorKernel` and its sockets.
+
+ipykernel's own, with what an actor does not want left out: the shell-channel thread (calls are
+read on the main loop), the TCP port for output of forked children (they write to the watched
+pipe), history (a file lock a kernel), startup files of the IPython profile (they belong to the
+notebook).
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from typing import Any
+
+import zmq
+from ipykernel.iostream import IOPubThread
+from ipykernel.kernelapp import IPKernelApp
+from traitlets import Type, Unicode
+from traitlets.config import Config
+
+from jactors.kernel.kernel import ActorKernel
+
+__all__ = ["ActorApp"]
+
+
+class _Subscribed(IOPubThread):
+    """An iopub thread that says when the first subscriber has come."""
+
+    on_subscriber: Any = None
+
+    def _handle_subscription(self, frames: list[bytes]) -> None:
+        super()._handle_subscription(frames)
+        if self.on_subscriber is not None:
+            self.on_subscriber()
+
+
+class ActorApp(IPKernelApp):
+    """The application of one actor's process."""
+
+    name = Unicode("jactors-kernel")  # type: ignore[assignment]
+    kernel_class = Type(ActorKernel)
+    outstream_class = Unicode("jactors.kernel.output.ActorStream")
+    kernel: Any
+
+    @classmethod
+    def build(cls, connection_file: str) -> ActorApp:
+        """Return the application, its sockets bound and its kernel made; nothing is read yet."""
+        config = Config()
+        config.HistoryManager.enabled = False
+        app: ActorApp = cls.instance(connection_file=connection_file, config=config, log_level=logging.WARNING)
+        app.initialize([])
+        return app
+
+    def init_control(self, context: Any) -> None:
+        """Make the control channel, without the shell-channel thread."""
+        super().init_control(context)
+        self.shell_channel_thread.io_loop.close(all_fds=True)
+        self.shell_channel_thread = None
+        for socket in (self.shell_socket, self.control_socket, self.stdin_socket):
+            socket.hwm = 0
+
+    def init_iopub(self, context: Any) -> None:
+        """Make the iopub channel, without the TCP port for forked children."""
+        socket = context.socket(zmq.XPUB)
+        socket.linger = 1000
+        socket.sndhwm = 100_000
+        self._apply_curve_server_options(socket)
+        self.iopub_port = self._bind_socket(socket, self.iopub_port)
+        self.configure_tornado_logger()
+        self.iopub_thread = _Subscribed(socket, pipe=False, session=self.session)
+        self.iopub_thread.start()
+        self.iopub_socket = self.iopub_thread.background_socket
+
+    def init_signal(self) -> None:
+        """Drop interrupts until there is a method to interrupt."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def init_code(self) -> None:
+        """Run no startup files."""
+
+    def log_connection_info(self) -> None:
+        """Record the ports; say nothing on the terminal."""
+        self._ports = {name: getattr(self, f"{name}_port") for name in ("shell", "iopub", "stdin", "hb", "control")}

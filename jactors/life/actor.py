@@ -1,0 +1,141 @@
+"""An actor as its supervisor keeps it: the life, the process, the files, who watches."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jactors.life.channel import Channel
+from jactors.life.machine import Life, State
+from jactors.places import connection_file, write_private
+
+__all__ = ["Actor"]
+
+#: How much of the log goes into a death certificate.
+LAST_OUTPUT = 2000
+
+
+@dataclass(slots=True, eq=False)
+class Actor:
+    """One actor of the supervisor; `request` is what its creator asked for."""
+
+    request: Mapping[str, Any]
+    session: str
+    folder: Path
+    life: Life = field(default_factory=Life)
+    pid: int | None = None
+    cores: list[int] = field(default_factory=list)
+    gpus: list[str] = field(default_factory=list)
+    #: What a pending one waits for.
+    reason: str = ""
+    watchers: list[Channel] = field(default_factory=list)
+    #: The channel of the process that created it; its death is this actor's.
+    owner: str | None = None
+
+    @property
+    def actor_id(self) -> str:
+        """The identifier, as hex."""
+        return str(self.request["actor_id"])
+
+    @property
+    def label(self) -> str:
+        """``Counter 'tally'`` or ``Counter 3fa2c1d0``."""
+        name = self.request.get("name")
+        return f"{self.request['class_name']} " + (repr(name) if name else self.actor_id[:8])
+
+    @property
+    def connection_file(self) -> Path:
+        """Where Jupyter's clients look."""
+        return connection_file(self.session, self.actor_id)
+
+    @property
+    def log_file(self) -> Path:
+        """What it printed, all incarnations."""
+        return self.folder / f"{self.actor_id[:10]}.log"
+
+    def write_connection_file(self, *, tcp: bool) -> None:
+        """Write a new one, with a new key, for the next incarnation."""
+        prefix = self.folder / self.actor_id[:10]
+        info: dict[str, Any] = {
+            "transport": "ipc",
+            "ip": str(prefix),
+            "key": secrets.token_hex(32),
+            "signature_scheme": "hmac-sha256",
+            "kernel_name": "jactors",
+            "jactors": {"incarnation": self.life.incarnation, "actor_id": self.actor_id, "label": self.label},
+        }
+        ports = range(1, 6)
+        if tcp:
+            import zmq
+
+            public, secret = zmq.curve_keypair()
+            info |= {"transport": "tcp", "ip": "127.0.0.1"}
+            info |= {"curve_publickey": public.decode(), "curve_secretkey": secret.decode()}
+            ports = range(0, 1)
+        names = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
+        info |= {name: ports[min(i, len(ports) - 1)] for i, name in enumerate(names)}
+        if not tcp:
+            for port in ports:
+                Path(f"{prefix}-{port}").unlink(missing_ok=True)
+        write_private(self.connection_file, json.dumps(info).encode())
+
+    def last_output(self) -> str:
+        """Return the end of the log."""
+        try:
+            with self.log_file.open("rb") as log:
+                log.seek(max(0, os.fstat(log.fileno()).st_size - LAST_OUTPUT))
+                return log.read().decode(errors="replace")
+        except OSError:
+            return ""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what watchers are told."""
+        life = self.life
+        told: dict[str, Any] = {
+            "event": "state",
+            "actor_id": self.actor_id,
+            "class_name": self.request["class_name"],
+            "name": self.request.get("name"),
+            "namespace": self.request["namespace"],
+            "state": str(life.state),
+            "incarnation": life.incarnation,
+            "restarts": life.restarts,
+            "max_restarts": life.max_restarts,
+            "pid": self.pid,
+            "cores": self.cores,
+            "gpus": self.gpus,
+            "reason": self.reason,
+            "demand": self.request["demand"],
+            "connection_file": str(self.connection_file),
+            "log_file": str(self.log_file),
+            "owner": self.owner,
+        }
+        if life.state in (State.DEAD, State.RESTARTING):
+            told |= {
+                "exitcode": life.exitcode,
+                "signal": life.signal,
+                "killed": life.killed,
+                "intent": life.intent,
+                "failure": life.failure,
+                "last_output": self.last_output(),
+            }
+        return told
+
+    def remove_files(self) -> None:
+        """Remove what a dead actor needs no more; its log stays until the session ends."""
+        self.connection_file.unlink(missing_ok=True)
+        for left in self.folder.glob(f"{self.actor_id[:10]}*"):
+            if left != self.log_file:
+                left.unlink(missing_ok=True)
+        name_file = self.request.get("name_file")
+        if name_file:
+            try:
+                if json.loads(Path(name_file).read_text())["actor_id"] == self.actor_id:
+                    Path(name_file).unlink()
+            except (OSError, ValueError, KeyError):
+                pass

@@ -1,0 +1,194 @@
+"""Life and death as a pure function: ``step(actor, event) -> (actor, instructions)``.
+
+No I/O, no clock, no threads: the supervisor performs the instructions.
+
+::
+
+              Granted            Alive            Exited, restarts left
+    PENDING ──────────▶ STARTING ─────▶ ALIVE ──────────────────────────▶ RESTARTING ─┐
+       │ Kill               │ Failed       │ Exited otherwise                  │ Due  │
+       ▼                    ▼              ▼                                   ▼      │
+     DEAD ◀────────────────────────────────┘                               STARTING ◀─┘
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+__all__ = [
+    "Alive",
+    "Announce",
+    "Bury",
+    "Due",
+    "Event",
+    "Exited",
+    "Failed",
+    "Granted",
+    "Instruction",
+    "Kill",
+    "KillProcess",
+    "Launch",
+    "Leaving",
+    "Life",
+    "State",
+    "Wake",
+    "step",
+]
+
+#: Seconds before the second, third, … restart of an actor that died before it was alive.
+BACKOFF_FIRST = 0.1
+BACKOFF_MAX = 10.0
+
+
+class State(StrEnum):
+    """Ray's names, as `list_actors` shows them; STARTING is PENDING_CREATION with a process."""
+
+    PENDING = "PENDING_CREATION"
+    STARTING = "STARTING"
+    ALIVE = "ALIVE"
+    RESTARTING = "RESTARTING"
+    DEAD = "DEAD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What is known of one actor."""
+
+    max_restarts: int = 0
+    state: State = State.PENDING
+    #: Counts from 1 with the first launch.
+    incarnation: int = 0
+    restarts: int = 0
+    #: Deaths in a row before the actor was alive.
+    stillborn: int = 0
+    #: Why it was killed, and whether for good.
+    killed: str | None = None
+    for_good: bool = False
+    #: What it said before it left by itself: ``exit_actor``, ``exit code 0``.
+    intent: str | None = None
+    #: The encoded exception that ``__init__`` raised, as hex.
+    failure: str | None = None
+    #: How the last process ended.
+    exitcode: int | None = None
+    signal: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Its resources are reserved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """``__init__`` has returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """``__init__`` has raised."""
+
+    failure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """It says that it leaves by itself, and why."""
+
+    intent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exited:
+    """Its process has ended: an exit code or a signal's number."""
+
+    exitcode: int | None
+    signal: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """Somebody ends it; for good, or as if it had crashed."""
+
+    reason: str
+    for_good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The back-off is over."""
+
+
+Event = Granted | Alive | Failed | Leaving | Exited | Kill | Due
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Start the process of the incarnation that the life now says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Send `Due` after `delay` seconds."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class KillProcess:
+    """SIGKILL to the process and all it has started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """Give back resources, name and files; the actor is dead for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell the watchers the new state."""
+
+
+Instruction = Launch | Wake | KillProcess | Bury | Announce
+
+
+def step(life: Life, event: Event) -> tuple[Life, tuple[Instruction, ...]]:
+    """Return what an actor becomes by an event, and what is to be done about it, in order."""
+    if life.state is State.DEAD:
+        return life, ()
+    match event:
+        case Granted() if life.state is State.PENDING:
+            return _start(life)
+        case Due() if life.state is State.RESTARTING:
+            return _start(life)
+        case Alive() if life.state is State.STARTING:
+            return replace(life, state=State.ALIVE, stillborn=0), (Announce(),)
+        case Failed(failure):
+            return replace(life, failure=failure), ()
+        case Leaving(intent):
+            return replace(life, intent=intent), ()
+        case Kill(reason=reason, for_good=for_good):
+            life = replace(life, killed=reason, for_good=life.for_good or for_good)
+            if life.state is State.PENDING or (life.state is State.RESTARTING and life.for_good):
+                return replace(life, state=State.DEAD), (Bury(), Announce())
+            return life, (KillProcess(),)
+        case Exited(exitcode=exitcode, signal=signal):
+            return _end(replace(life, exitcode=exitcode, signal=signal))
+        case _:
+            return life, ()
+
+
+def _start(life: Life) -> tuple[Life, tuple[Instruction, ...]]:
+    life = replace(life, state=State.STARTING, incarnation=life.incarnation + 1, killed=None)
+    return life, (Launch(), Announce())
+
+
+def _end(life: Life) -> tuple[Life, tuple[Instruction, ...]]:
+    """A process has ended: once more, or for good. KillProcess again: what it started may live on."""
+    left = life.max_restarts < 0 or life.restarts < life.max_restarts
+    if life.failure is not None or life.intent is not None or life.for_good or not left:
+        return replace(life, state=State.DEAD), (KillProcess(), Bury(), Announce())
+    stillborn = life.stillborn + 1 if life.state is State.STARTING else 0
+    delay = min(BACKOFF_MAX, BACKOFF_FIRST * 2 ** (stillborn - 1)) if stillborn > 1 else 0.0
+    life = replace(life, state=State.RESTARTING, restarts=life.restarts + 1, stillborn=stillborn)
+    return life, (KillProcess(), Announce(), Wake(delay))

@@ -1,0 +1,148 @@
+"""Watching: a process' side of the channel to a supervisor."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from jactors.errors import InsufficientResourcesError, JactorsError
+from jactors.life.channel import Channel, connect
+from jactors.wire.io import IOThread
+
+__all__ = ["Watch", "report"]
+
+
+class Watch:
+    """The connection to one supervisor: requests, and events of the actors that are watched.
+
+    Parameters
+    ----------
+    on_event : callable
+        Told each event, in the I/O thread.
+    on_gone : callable
+        Told once when the supervisor has gone, in the I/O thread.
+    """
+
+    def __init__(
+        self,
+        io: IOThread,
+        connection: socket.socket,
+        *,
+        on_event: Callable[[dict[str, Any]], None],
+        on_gone: Callable[[], None],
+    ) -> None:
+        self._io = io
+        self._channel = Channel(connection)
+        self._on_event = on_event
+        self._on_gone = on_gone
+        self._ids = itertools.count(1)
+        #: Of the I/O thread, but for `setdefault` in `request`.
+        self._asked: dict[int, Future[dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+        self.gone = False
+        io.register(self._channel.fileno(), self._read)
+
+    def request(self, op: str, *, timeout: float | None = 60.0, **fields: Any) -> dict[str, Any]:
+        """Ask, and wait for the answer.
+
+        Raises
+        ------
+        JactorsError
+            The supervisor has gone, did not answer within `timeout` seconds, or refused.
+        """
+        if self._io.is_current():
+            raise AssertionError("the I/O thread cannot wait for itself; please report")
+        answer: Future[dict[str, Any]] = Future()
+        number = next(self._ids)
+        message = {"op": op, "id": number, **fields}
+        self._io.call_soon(lambda: self._send(number, answer, message))
+        try:
+            told = answer.result(timeout)
+        except TimeoutError:
+            raise JactorsError(f"the supervisor did not answer {op!r} within {timeout} s: is it stopped?") from None
+        if "error" in told:
+            kind = InsufficientResourcesError if told["error"] == "InsufficientResourcesError" else JactorsError
+            raise kind(told["message"])
+        return told
+
+    def ask(self, op: str, answer: Callable[[dict[str, Any]], None], **fields: Any) -> None:
+        """Ask without waiting; `answer` is called in the I/O thread with what is said, or the error."""
+        future: Future[dict[str, Any]] = Future()
+
+        def settle(future: Future[dict[str, Any]]) -> None:
+            error = future.exception()
+            answer({"message": str(error)} if error is not None else future.result())
+
+        future.add_done_callback(settle)
+        number = next(self._ids)
+        self._io.call_soon(lambda: self._send(number, future, {"op": op, "id": number, **fields}))
+
+    def tell(self, op: str, **fields: Any) -> None:
+        """Ask without waiting; from any thread, also from a finalizer."""
+        message = {"op": op, "id": next(self._ids), **fields}
+        self._io.call_soon(lambda: self._flush(message))
+
+    def _send(self, number: int, answer: Future[dict[str, Any]], message: dict[str, Any]) -> None:
+        if self.gone:
+            answer.set_exception(_gone())
+            return
+        self._asked[number] = answer
+        self._flush(message)
+
+    def _flush(self, message: dict[str, Any] | None = None) -> None:
+        if self.gone:
+            return
+        left = self._channel.send(message) if message is not None else self._channel.flush()
+        if left:
+            self._io.call_later(0.01, self._flush)
+
+    def _read(self) -> None:
+        try:
+            for message in self._channel.receive():
+                if "re" in message:
+                    answer = self._asked.pop(message["re"], None)
+                    if answer is not None:
+                        answer.set_result(message)
+                else:
+                    self._on_event(message)
+        except EOFError:
+            self.close()
+            self._on_gone()
+
+    def close(self) -> None:
+        """Close the channel; in the I/O thread."""
+        if self.gone:
+            return
+        self.gone = True
+        self._io.unregister(self._channel.fileno())
+        self._channel.close()
+        asked, self._asked = self._asked, {}
+        for answer in asked.values():
+            answer.set_exception(_gone())
+
+
+def _gone() -> JactorsError:
+    return JactorsError("the supervisor of this session has ended: call jactors.shutdown(), then jactors.init()")
+
+
+_reporting: dict[str, socket.socket] = {}
+
+
+def report(address: str, actor_id: str, incarnation: int, event: dict[str, Any]) -> None:
+    """Tell the supervisor at `address` something about the actor that this process is.
+
+    A supervisor that has gone is no error: this process is about to follow it.
+    """
+    import json
+
+    try:
+        if address not in _reporting:
+            _reporting[address] = connect(address)
+        line = json.dumps({"report": actor_id, "incarnation": incarnation, **event}).encode() + b"\n"
+        _reporting[address].sendall(line)
+    except OSError:
+        pass

@@ -1,0 +1,193 @@
+"""The links of one process: one an actor, whichever session the actor is of.
+
+Turns what supervisors say of actors into what links do, and into errors that say how an actor died.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from jactors.errors import ActorDiedError, ActorStartError, ActorUnavailableError
+from jactors.life.channel import connect
+from jactors.life.watch import Watch
+from jactors.objects.store import Payload, Raised
+from jactors.wire import failure
+from jactors.wire.connection import Connection
+from jactors.wire.io import IOThread
+from jactors.wire.link import Call, Link
+from jactors.wire.relay import Relay
+
+__all__ = ["Links"]
+
+log = logging.getLogger("jactors")
+
+#: Seconds for replies that a dead actor had still sent to arrive.
+GRACE = 0.01
+
+
+class Links:
+    """All links of this process, by actor id."""
+
+    def __init__(self, io: IOThread, relay: Relay, sender: str) -> None:
+        self._io = io
+        self._relay = relay
+        self._sender = sender
+        self._lock = threading.Lock()
+        self._links: dict[str, Link] = {}
+        #: Supervisors of other sessions, by address.
+        self._others: dict[str, Watch] = {}
+        self._watches: dict[str, Watch] = {}
+        #: What was last said of each actor. Written by the I/O thread.
+        self.told: dict[str, dict[str, Any]] = {}
+        self._closed: str | None = None
+
+    def link(self, actor_id: str, watch: Watch) -> Link:
+        """Return the link to an actor of the session that `watch` watches; made if need be."""
+        with self._lock:
+            link = self._links.get(actor_id)
+            if link is not None:
+                return link
+            link = self._links[actor_id] = Link(self._io, self._relay, actor_id=actor_id, sender=self._sender)
+            self._watches[actor_id] = watch
+        if self._closed is not None:
+            self._bury(actor_id, link, {"reason": self._closed})
+        else:
+            self._io.call_soon(lambda: self._ask(actor_id, watch))
+        return link
+
+    def expect(self, actor_id: str) -> Link:
+        """Return the link to an actor that is about to be spawned; its events come by themselves."""
+        with self._lock:
+            link = Link(self._io, self._relay, actor_id=actor_id, sender=self._sender)
+            return self._links.setdefault(actor_id, link)
+
+    def forget(self, actor_id: str) -> None:
+        """The actor was not spawned after all."""
+        with self._lock:
+            self._links.pop(actor_id, None)
+
+    def lost(self, actor_id: str, reason: str) -> Link:
+        """Return the link to an actor that has ended."""
+        link = self.expect(actor_id)
+        self._bury(actor_id, link, {"reason": reason})
+        return link
+
+    def watch_for(self, actor_id: str, own: Watch) -> Watch:
+        """Return the watch that was asked for an actor, `own` where it was none of another session's."""
+        return self._watches.get(actor_id, own)
+
+    def watch_of(self, address: str) -> Watch:
+        """Return the watch on another session's supervisor; OSError where it has gone."""
+        with self._lock:
+            watch = self._others.get(address)
+            if watch is None or watch.gone:
+                watch = Watch(
+                    self._io,
+                    connect(address),
+                    on_event=self.on_event,
+                    on_gone=lambda: self._lost(address),
+                )
+                self._others[address] = watch
+            return watch
+
+    def _ask(self, actor_id: str, watch: Watch) -> None:
+        """Ask for the state of an actor, and for all that comes after."""
+
+        def answer(told: dict[str, Any]) -> None:
+            known = told.get("actor")
+            if known is None:
+                why = told.get("message") or "its supervisor does not know it: it has ended"
+                self._bury(actor_id, self._links[actor_id], {"reason": why})
+                return
+            if known["state"] == "ALIVE":
+                self.on_event(known)
+            elif known["state"] == "STARTING":
+                self.on_event({**known, "event": "bound"})
+            else:
+                self.on_event(known)
+
+        watch.ask("watch", answer, actor_id=actor_id)
+
+    # ------------------------------------------------------------------ events, in the I/O thread
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """A supervisor says something about an actor."""
+        actor_id = event["actor_id"]
+        self.told[actor_id] = {**event, "event": "state"}
+        link = self._links.get(actor_id)
+        if link is None:
+            return
+        state = event["state"]
+        if event["event"] == "bound" or (state == "ALIVE" and link.incarnation != event["incarnation"]):
+            link.label = f"{event['class_name']} pid={event['pid']}"
+            try:
+                link.connect(Connection.read(event["connection_file"]))
+            except (OSError, ValueError, KeyError) as error:  # it has died meanwhile: that event follows
+                log.debug("cannot connect to %s: %s", link.label, error)
+                return
+        if state == "ALIVE" and event["event"] == "state":
+            link.open()
+        elif state == "RESTARTING":
+            self._io.call_later(GRACE, lambda: link.fail(_unavailable(event), for_good=False))
+        elif state == "DEAD":
+            self._io.call_later(GRACE, lambda: self._bury(actor_id, link, event))
+
+    def _bury(self, actor_id: str, link: Link, event: dict[str, Any]) -> None:
+        link.fail(_died({"actor_id": actor_id, **self.told.get(actor_id, {}), **event}), for_good=True)
+
+    def _lost(self, address: str) -> None:
+        """Another session's supervisor has gone, and its actors with it."""
+        lost = self._others.pop(address, None)
+        for actor_id, watch in list(self._watches.items()):
+            if watch is lost:
+                self._bury(actor_id, self._links[actor_id], {"reason": "the supervisor of its session has ended"})
+
+    def close(self, reason: str) -> None:
+        """End all links: calls that have not ended fail, and all later ones."""
+        self._closed = reason
+        for actor_id, link in list(self._links.items()):
+            self._bury(actor_id, link, {"reason": reason})
+        for watch in self._others.values():
+            watch.close()
+
+
+def _fields(event: dict[str, Any]) -> dict[str, Any]:
+    signum = event.get("signal")
+    reason = event.get("reason") or ""
+    if event.get("killed"):
+        reason = f"it was killed by {event['killed']}" if event["killed"].startswith("`") else event["killed"]
+        if not event.get("pid"):
+            reason += "; the actor never ran: it was cancelled before it started"
+    elif event.get("intent") == "exit_actor":
+        reason = "exit_actor() is called, or its last handle has gone"
+    return {
+        "actor_id": event.get("actor_id", ""),
+        "name": event.get("name"),
+        "class_name": event.get("class_name", "actor"),
+        "pid": event.get("pid") or 0,
+        "exitcode": event.get("exitcode"),
+        "signal": signal.Signals(signum).name if signum else None,
+        "restarts": event.get("restarts", 0),
+        "max_restarts": event.get("max_restarts", 0),
+        "last_output": event.get("last_output", ""),
+        "reason": reason,
+    }
+
+
+def _unavailable(event: dict[str, Any]) -> Callable[[Call], Payload]:
+    return lambda call: Raised(ActorUnavailableError(**_fields(event)))
+
+
+def _died(event: dict[str, Any]) -> Callable[[Call], Payload]:
+    fields = _fields(event)
+    if event.get("failure"):
+        error = failure.decode(bytes.fromhex(event["failure"]))
+        fields |= {"last_output": "", "exitcode": None, "signal": None}
+        return lambda call: Raised(
+            ActorStartError(cause=error.cause, remote_traceback=error.remote_traceback, **fields)
+        )
+    return lambda call: Raised(ActorDiedError(**fields))

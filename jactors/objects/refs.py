@@ -1,0 +1,128 @@
+"""`ObjectRef`: the name of a value that is or will be.
+
+A ref belongs to the process that submitted the call. Pickled into another process it stays a name:
+the receiver asks the owner for the value when it is needed, also while it is still pending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable, Generator
+from typing import Any, Generic, Protocol, TypeVar
+
+from jactors.ids import ObjectID, TaskID
+from jactors.objects.store import Entry
+
+__all__ = ["ObjectRef", "RefRuntime", "bind"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class RefRuntime(Protocol):
+    """What refs need from the process they are in; the session provides it."""
+
+    def export_ref(self, entry: Entry) -> str:
+        """Return the address at which other processes may ask for `entry`; called when pickling."""
+
+    def borrow_ref(self, id_: bytes, address: str) -> Entry:
+        """Return the entry for another process's value; called when unpickling."""
+
+
+_runtime: RefRuntime | None = None
+
+
+def bind(runtime: RefRuntime | None) -> None:
+    """Say which session serves the refs of this process."""
+    global _runtime  # noqa: PLW0603 - one session a process
+    _runtime = runtime
+
+
+class ObjectRef(Generic[T_co]):
+    """The name of one value; `jactors.get` turns it into the value.
+
+    Refs are equal when they name the same value, can be keys of a dict, awaited in a coroutine,
+    passed to actors and pickled.
+    """
+
+    __slots__ = ("__weakref__", "_entry")
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+
+    def hex(self) -> str:
+        """Return the identifier as 56 hex digits."""
+        return self._entry.id.hex()
+
+    def binary(self) -> bytes:
+        """Return the identifier as 28 bytes."""
+        return bytes(self._entry.id)
+
+    def task_id(self) -> TaskID:
+        """Return the identifier of the call that makes the value."""
+        return ObjectID(self._entry.id).task_id()
+
+    def is_nil(self) -> bool:
+        """Return False: a ref always names something."""
+        return False
+
+    def size(self) -> int:
+        """Return how many bytes the value takes here; 0 while it is pending."""
+        payload = self._entry.payload
+        return 0 if payload is None else payload.size()
+
+    def future(self) -> concurrent.futures.Future[T_co]:
+        """Return a `concurrent.futures.Future` of the value; cancelling it does not cancel the call."""
+        future: concurrent.futures.Future[T_co] = concurrent.futures.Future()
+
+        def settle(entry: Entry) -> None:
+            if future.cancelled():
+                return
+            try:
+                value = entry.load()
+            except BaseException as error:  # noqa: BLE001 - the future carries it on
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+
+        self._entry.on_end(settle)
+        return future
+
+    def as_future(self) -> asyncio.Future[T_co]:
+        """Return an `asyncio.Future` of the value, for the running loop."""
+        return asyncio.wrap_future(self.future())
+
+    def __await__(self) -> Generator[Any, None, T_co]:
+        return self.as_future().__await__()
+
+    def _on_completed(self, callback: Callable[[Any], None]) -> None:
+        """Call `callback` with the value or the exception, in a thread of jactors."""
+
+        def tell(entry: Entry) -> None:
+            try:
+                value = entry.load()
+            except BaseException as error:  # noqa: BLE001 - handed to the callback
+                value = error
+            callback(value)
+
+        self._entry.on_end(tell)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ObjectRef) and self._entry.id == other._entry.id
+
+    def __hash__(self) -> int:
+        return hash(self._entry.id)
+
+    def __repr__(self) -> str:
+        return f"ObjectRef({self.hex()})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if _runtime is None:
+            raise RuntimeError("an ObjectRef can be pickled only while jactors is initialised: call jactors.init()")
+        return _borrow, (bytes(self._entry.id), _runtime.export_ref(self._entry))
+
+
+def _borrow(id_: bytes, address: str) -> ObjectRef[Any]:
+    if _runtime is None:
+        raise RuntimeError("an ObjectRef can be unpickled only where jactors is initialised: call jactors.init()")
+    return ObjectRef(_runtime.borrow_ref(id_, address))

@@ -1,0 +1,108 @@
+"""Names: which actor a name means, for every process of this user.
+
+A name is a file ``names/<namespace>/<name>.json``, made by link(2), so that of any number of
+processes that claim one at the same moment exactly one gets it. A name whose supervisor has died
+is free: the supervisor is known by its pid and start time, since pids are used again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import psutil
+
+from jactors.places import base_dir, name_file, write_private
+
+__all__ = ["claim", "lookup", "names", "process_alive", "release", "start_time"]
+
+
+def start_time(pid: int) -> float:
+    """Return when process `pid` started, in seconds since the epoch; 0 where there is none."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0.0
+
+
+def process_alive(pid: int, started: float) -> bool:
+    """Return whether `pid` is still the process that started then."""
+    return abs(start_time(pid) - started) < 1.0 and started > 0
+
+
+def claim(namespace: str, name: str, record: dict[str, Any]) -> dict[str, Any] | None:
+    """Take a name for the actor of `record`.
+
+    Returns
+    -------
+    dict or None
+        None where the name is now ours; else the record of the living actor that has it.
+    """
+    path = name_file(namespace, name)
+    aside = path.with_name(f".{path.name}.{record['actor_id']}")
+    write_private(aside, json.dumps(record).encode())
+    try:
+        while True:
+            try:
+                os.link(aside, path)
+            except FileExistsError:
+                taken = _read(path)
+                if taken is not None:
+                    return taken
+                _remove_dead(path)
+            else:
+                return None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def lookup(namespace: str, name: str) -> dict[str, Any] | None:
+    """Return the record of the living actor with this name, or None."""
+    return _read(name_file(namespace, name))
+
+
+def release(namespace: str, name: str, actor_id: str) -> None:
+    """Free a name, if it still is that actor's."""
+    path = name_file(namespace, name)
+    try:
+        if json.loads(path.read_text())["actor_id"] == actor_id:
+            path.unlink()
+    except (OSError, ValueError, KeyError):
+        pass
+
+
+def names(namespace: str | None = None) -> list[tuple[str, str]]:
+    """Return (namespace, name) of all living named actors, of one namespace or of all, sorted."""
+    folder = base_dir() / "names"
+    found = []
+    for path in folder.glob("*/*.json"):
+        space, name = unquote(path.parent.name), unquote(path.stem)
+        if namespace in (None, space) and _read(path) is not None:
+            found.append((space, name))
+    return sorted(found)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return record if process_alive(record["supervisor_pid"], record["supervisor_started"]) else None
+
+
+def _remove_dead(path: Path) -> None:
+    """Remove a dead record, but not a living one that somebody has put there meanwhile."""
+    grave = path.with_name(f".{path.name}.dead.{os.getpid()}")
+    try:
+        path.rename(grave)
+    except FileNotFoundError:
+        return
+    if _read(grave) is not None:
+        try:
+            os.link(grave, path)
+        except FileExistsError:
+            pass
+    grave.unlink(missing_ok=True)

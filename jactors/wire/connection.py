@@ -1,0 +1,59 @@
+"""A connection file, read: where an incarnation listens, and its key."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+__all__ = ["Connection"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """The standard content of a Jupyter connection file, and the incarnation it belongs to."""
+
+    transport: str
+    ip: str
+    ports: dict[str, int]
+    key: bytes
+    incarnation: int
+    curve: tuple[bytes, bytes] | None = None
+
+    @classmethod
+    def read(cls, path: Path | str) -> Connection:
+        """Read the file; OSError or ValueError where there is none."""
+        info: dict[str, Any] = json.loads(Path(path).read_text())
+        curve = None
+        if info.get("curve_publickey"):
+            curve = (info["curve_publickey"].encode(), info["curve_secretkey"].encode())
+        return cls(
+            transport=info["transport"],
+            ip=info["ip"],
+            ports={name[:-5]: port for name, port in info.items() if name.endswith("_port")},
+            key=info["key"].encode(),
+            incarnation=info.get("jactors", {}).get("incarnation", 0),
+            curve=curve,
+        )
+
+    def address(self, channel: str) -> str:
+        """Return the zmq address of ``shell``, ``iopub``, ``control``, ``stdin`` or ``hb``."""
+        return f"{self.transport}://{self.ip}{'-' if self.transport == 'ipc' else ':'}{self.ports[channel]}"
+
+    def socket(
+        self, context: zmq.Context[Any], kind: int, channel: str, *, identity: bytes | None = None
+    ) -> zmq.Socket[bytes]:
+        """Return a new socket connected to `channel`, without high-water mark, encrypted where the file says so."""
+        socket: zmq.Socket[bytes] = context.socket(kind)
+        socket.linger = 0
+        socket.hwm = 0
+        if identity is not None:
+            socket.identity = identity
+        if self.curve is not None:
+            socket.curve_serverkey = self.curve[0]
+            socket.curve_publickey, socket.curve_secretkey = self.curve
+        socket.connect(self.address(channel))
+        return socket

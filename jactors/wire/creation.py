@@ -1,0 +1,56 @@
+"""The creation file: everything a kernel needs to become the actor, first time or tenth.
+
+Written by the process that calls ``.remote()`` into the session's 0700 directory (mode 0600),
+read by the kernel when it starts. So a restart needs nobody alive but the supervisor.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jactors.places import write_private
+
+__all__ = ["Creation", "Slot"]
+
+
+class Slot:
+    """Stands in pickled arguments where a top-level ref was; `index` counts the refs."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    def __reduce__(self) -> tuple[type[Slot], tuple[int]]:
+        return Slot, (self.index,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creation:
+    """Class, arguments and what belongs to them, all still pickled."""
+
+    class_name: str
+    class_pickle: bytes
+    #: Pickled arguments, then one group (stream, buffers) for each top-level ref among them.
+    groups: list[tuple[bytes, ...]]
+    #: Source text of files that exist only in the driver (cells), by file name: for tracebacks.
+    sources: dict[str, str] = field(default_factory=dict)
+    #: The parent header of the cell that made the actor: output of ``__init__`` goes there.
+    parent: bytes = b"{}"
+    max_concurrency: int | None = None
+    concurrency_groups: dict[str, int] = field(default_factory=dict)
+    #: Groups of methods that declare one.
+    method_groups: dict[str, str] = field(default_factory=dict)
+    is_async: bool = False
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        write_private(path, pickle.dumps(fields, protocol=5))
+
+    @classmethod
+    def read(cls, path: Path | str) -> Creation:
+        """Read the file; builtin types only, so nothing of the user's is imported by it."""
+        return cls(**pickle.loads(Path(path).read_bytes()))  # noqa: S301 - our own 0600 file

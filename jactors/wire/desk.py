@@ -1,0 +1,225 @@
+"""The desk: serves the values that this process owns to processes that hold their refs.
+
+A ref that travels nested in an argument or a result stays a name. Whoever needs the value asks the
+owner's desk for it: a ROUTER of its own, opened when the first ref is pickled, on a Unix socket in
+the session's 0700 directory (elsewhere TCP with CurveZMQ), signed with a key of its own that lies
+in a 0600 file beside it. A value that is still pending is answered when it ends. An owner that
+dies ends the waiting in `OwnerDiedError`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from jactors.errors import OwnerDiedError, ProtocolError
+from jactors.ids import new_token
+from jactors.objects.store import Entry, Raised
+from jactors.places import write_private
+from jactors.wire import failure, messages
+from jactors.wire.connection import Connection
+from jactors.wire.io import IOThread
+from jactors.wire.payload import Failed, from_frames
+
+__all__ = ["Desk", "Desks"]
+
+
+class Desk:
+    """Answers for the exported entries of this process."""
+
+    def __init__(self, io: IOThread, folder: Path) -> None:
+        self._io = io
+        self._folder = folder
+        self._lock = threading.Lock()
+        #: Entries that somebody else may ask for. Kept until the session ends.
+        self._exports: dict[str, Entry] = {}
+        self._address: Path | None = None
+        self._router: zmq.Socket[bytes] | None = None
+        self._signer: messages.Signer | None = None
+
+    def export(self, entry: Entry) -> str:
+        """Let other processes ask for `entry`; return the address of this desk."""
+        with self._lock:
+            self._exports[entry.id.hex()] = entry
+            entry.pinned = True
+            if self._address is None:
+                self._address = self._listen()
+            return str(self._address)
+
+    def owned(self, id_: bytes) -> Entry | None:
+        """Return the entry of an exported ref that has come home."""
+        return self._exports.get(id_.hex())
+
+    def _listen(self) -> Path:
+        token, key = new_token(4), new_token(32)
+        prefix = self._folder / f"d{token}"
+        info: dict[str, Any] = {"transport": "ipc", "ip": str(prefix), "desk_port": 1, "key": key, "pid": os.getpid()}
+        router: zmq.Socket[bytes] = self._io.context.socket(zmq.ROUTER)
+        router.linger = 0
+        router.hwm = 0
+        if zmq.has("ipc"):
+            router.bind(f"ipc://{prefix}-1")
+        else:
+            public, secret = zmq.curve_keypair()
+            router.curve_secretkey, router.curve_publickey, router.curve_server = secret, public, True
+            info |= {"transport": "tcp", "ip": "127.0.0.1", "desk_port": router.bind_to_random_port("tcp://127.0.0.1")}
+            info |= {"curve_publickey": public.decode(), "curve_secretkey": secret.decode()}
+        self._router = router
+        self._signer = messages.Signer(key.encode(), new_token(8))
+        self._io.register(router.getsockopt(zmq.FD), self._on_request)  # type: ignore[arg-type]
+        path = self._folder / f"desk-{token}.json"
+        write_private(path, json.dumps(info).encode())
+        return path
+
+    def _on_request(self) -> None:
+        router = self._router
+        while router is not None and router.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+            idents, frames = messages.split(router.recv_multipart(zmq.NOBLOCK))
+            assert self._signer is not None
+            try:
+                message = self._signer.unpack(frames)
+            except ProtocolError:
+                continue
+            name = str(message.content.get("id"))
+            entry = self._exports.get(name)
+            if message.msg_type != messages.FETCH or entry is None:
+                self._answer(idents, name, None)
+            else:
+                entry.on_end(
+                    lambda entry, idents=idents, name=name: self._io.call_soon(  # type: ignore[misc]
+                        lambda: self._answer(idents, name, entry)
+                    )
+                )
+
+    def _answer(self, idents: list[bytes], name: str, entry: Entry | None) -> None:
+        if self._router is None or self._signer is None:
+            return
+        payload: Any = entry.payload if entry is not None else None
+        content: dict[str, Any] = {"id": name, "lost": payload is None}
+        buffers: list[bytes] = []
+        if isinstance(payload, Raised):
+            payload = Failed(failure.encode(payload.error, task="", pid=os.getpid(), actor=""))
+        if payload is not None:
+            content["failed"] = payload.failed
+            buffers = [payload.stream, *payload.buffers]
+        packed = self._signer.pack(messages.FETCHED, content, streams=buffers[:1], buffers=buffers)
+        self._router.send_multipart([*idents, *packed], copy=False)
+        self._io.call_soon(self._on_request)
+
+    def close(self) -> None:
+        """Stop answering; in the I/O thread."""
+        if self._router is not None:
+            self._io.unregister(self._router.getsockopt(zmq.FD))  # type: ignore[arg-type]
+            self._router.close()
+            self._router = None
+
+
+class Desks:
+    """The other processes' desks, as this process asks them. Of the I/O thread, but for `borrow`."""
+
+    def __init__(self, io: IOThread) -> None:
+        self._io = io
+        self._clients: dict[str, _Client] = {}
+
+    def borrow(self, id_: bytes, address: str) -> Entry:
+        """Return an entry that fetches its value from `address` when somebody waits for it."""
+        entry = Entry(id_)
+        entry.address = address
+        entry.want = lambda: self._io.call_soon(lambda: self._fetch(entry, address))
+        return entry
+
+    def _fetch(self, entry: Entry, address: str) -> None:
+        client = self._clients.get(address)
+        if client is None:
+            try:
+                client = self._clients[address] = _Client(self._io, Path(address))
+            except (OSError, ValueError, KeyError):
+                entry.end(Raised(_owner_died(entry)))
+                return
+        client.fetch(entry)
+
+    def close(self) -> None:
+        """Give up what is still awaited."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+
+class _Client:
+    """The connection to one desk."""
+
+    def __init__(self, io: IOThread, path: Path) -> None:
+        self._io = io
+        self._pid = int(json.loads(path.read_text())["pid"])
+        connection = Connection.read(path)
+        sender = new_token(8)
+        self._signer = messages.Signer(connection.key, sender)
+        self._wanted: dict[str, list[Entry]] = {}
+        self._socket = connection.socket(io.context, zmq.DEALER, "desk", identity=sender.encode())
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
+        io.register(self._socket.getsockopt(zmq.FD), self._on_reply)  # type: ignore[arg-type]
+        io.register(self._monitor.getsockopt(zmq.FD), self._on_monitor)  # type: ignore[arg-type]
+
+    def fetch(self, entry: Entry) -> None:
+        name = entry.id.hex()
+        waiting = self._wanted.setdefault(name, [])
+        waiting.append(entry)
+        if len(waiting) == 1:
+            self._socket.send_multipart(self._signer.pack(messages.FETCH, {"id": name}))
+        self._on_reply()
+        self._on_monitor()
+
+    def _on_reply(self) -> None:
+        while self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+            try:
+                message = self._signer.unpack(messages.split(self._socket.recv_multipart(zmq.NOBLOCK))[1])
+                messages.check_digest(message, message.buffers[:1]) if message.buffers else None
+            except ProtocolError:
+                continue
+            for entry in self._wanted.pop(str(message.content.get("id")), ()):
+                if message.content.get("lost"):
+                    entry.end(Raised(_owner_died(entry)))
+                else:
+                    entry.end(from_frames(message.content["failed"], message.buffers))
+
+    def _on_monitor(self) -> None:
+        gone = False
+        while self._monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+            event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
+            gone = gone or event["event"] == zmq.EVENT_DISCONNECTED or not _alive(self._pid)
+        if gone:
+            self._on_reply()
+            wanted, self._wanted = self._wanted, {}
+            for entries in wanted.values():
+                for entry in entries:
+                    entry.end(Raised(_owner_died(entry)))
+
+    def close(self) -> None:
+        self._io.unregister(self._monitor.getsockopt(zmq.FD))  # type: ignore[arg-type]
+        self._io.unregister(self._socket.getsockopt(zmq.FD))  # type: ignore[arg-type]
+        self._socket.disable_monitor()
+        self._monitor.close()
+        self._socket.close()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _owner_died(entry: Entry) -> OwnerDiedError:
+    return OwnerDiedError(
+        f"the value {entry.id.hex()} is lost: the process that owned it has ended; "
+        "keep the process that submitted the call alive, or pass the value itself"
+    )

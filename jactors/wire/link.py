@@ -1,0 +1,402 @@
+"""A link: this process' connection to one actor. Calls out, results and output in.
+
+::
+
+    handle ─▶ submit ─▶ queue ─(window)─▶ DEALER ═▶ actor's shell
+                          │ waits for arguments          │
+    entry.end ◀── held for output ◀── drain ◀── DEALER ◀═┘      SUB ◀═ actor's iopub ─▶ relay, marks
+
+Guarantees: calls of this process start in the order of `submit`, also when an earlier one waits
+for an argument; each ends exactly once; none is sent before the actor is alive, and what is not
+yet sent waits here, where it can be counted.
+
+* One message a call while the actor keeps up; when a backlog builds, a message carries up to
+  `BATCH` calls. At most `WINDOW` unanswered messages are under way, so neither side can fill the
+  other's buffers (two sides that both write without reading deadlock at zmq's high-water mark).
+* The DEALER is used under `_lock` from any thread. A send can swallow the socket's edge-triggered
+  read event, so every send is followed by a look at `EVENTS`.
+* A reply that says its calls have published output is held until the output has been relayed
+  (`mark`), at most `MARK_TIMEOUT` seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import zmq
+
+from jactors.errors import ProtocolError
+from jactors.ids import new_token
+from jactors.objects.store import Entry, Payload
+from jactors.wire import messages
+from jactors.wire.connection import Connection
+from jactors.wire.io import IOThread
+from jactors.wire.payload import from_frames
+from jactors.wire.relay import Relay
+from jactors.wire.waiting import Shield, Waiter
+
+__all__ = ["Call", "Link"]
+
+log = logging.getLogger("jactors")
+
+WINDOW = 4
+BATCH = 128
+BATCH_BYTES = 1 << 20
+MARK_TIMEOUT = 1.0
+
+
+class Call:
+    """One call on its way: made by a handle, ended through its entries."""
+
+    __slots__ = ("batch", "blocked", "entries", "groups", "head", "link", "method", "number", "parent")
+
+    def __init__(
+        self, *, number: int, method: str, head: list[Any], groups: list[Sequence[bytes]], entries: list[Entry]
+    ) -> None:
+        self.number = number
+        self.method = method
+        #: What the actor reads of it in the signed content, see `Link._send`.
+        self.head = head
+        #: The pickled arguments, then one group for each top-level ref among them.
+        self.groups = groups
+        self.entries = entries
+        #: Arguments that are still pending; of the link's lock.
+        self.blocked = 0
+        self.parent = b"{}"
+        self.batch: list[int] | None = None
+        self.link: Link | None = None
+
+    def fail(self, payload: Payload) -> None:
+        """End all entries in `payload`."""
+        for entry in self.entries:
+            entry.end(payload)
+
+    def size(self) -> int:
+        """Return the number of bytes of its arguments."""
+        return sum(len(frame) for group in self.groups for frame in group)
+
+
+class Link:
+    """The connection of this process to one actor, through all its incarnations.
+
+    Parameters
+    ----------
+    sender : str
+        32 hex digits that name this process: with a call's number they are the call's identifier.
+
+    Attributes
+    ----------
+    label : str
+        ``Counter pid=123``, for lines relayed to a script.
+    """
+
+    def __init__(self, io: IOThread, relay: Relay, *, actor_id: str, sender: str) -> None:
+        self._io = io
+        self._sender = sender
+        self._relay = relay
+        self.actor_id = actor_id
+        self.label = actor_id[:8]
+        self._lock = threading.RLock()
+        # --- all below: under _lock
+        self._queue: deque[Call] = deque()
+        self._sent: dict[int, Call] = {}
+        self._unanswered = 0
+        self._closed: Callable[[Call], Payload] | None = None
+        self._dealer: zmq.Socket[bytes] | None = None
+        self._fd = -1
+        self._signer: messages.Signer | None = None
+        self.incarnation = 0
+        self._open = False
+        self._reader = 0
+        #: Results that wait for output: (mark, deadline, entry, payload).
+        self._held: deque[tuple[int, float, Entry, Payload]] = deque()
+        self._mark = 0
+        # --- of the I/O thread
+        self._sub: zmq.Socket[bytes] | None = None
+        self._sub_signer: messages.Signer | None = None
+        self.refused = 0
+
+    # ---------------------------------------------------------------- any thread
+
+    def pending(self) -> int:
+        """Return how many calls have not ended."""
+        return len(self._queue) + len(self._sent)
+
+    def submit(self, call: Call, needs: Sequence[Entry] = ()) -> None:
+        """Queue `call`; `needs` are the top-level refs among its arguments, in the order of its groups."""
+        call.link = self
+        call.parent = self._relay.parents.current()
+        with Shield(), self._lock:
+            if self._closed is not None:
+                ended = [(entry, self._closed(call)) for entry in call.entries]
+            else:
+                self._queue.append(call)
+                call.blocked = len(needs)
+                ended = self._pump()
+        _deliver(ended)
+        if needs:
+            # Groups are filled in order of the arguments, whichever of them ends first.
+            first = len(call.groups)
+            call.groups.extend([()] * len(needs))
+            for index, entry in enumerate(needs):
+                entry.on_end(lambda entry, at=first + index: self._argument(call, at, entry))  # type: ignore[misc]
+
+    def wait_for(self, entry: Entry, deadline: float | None) -> None:
+        """Block until `entry`, made by a call of this link, has ended or the deadline has passed.
+
+        The calling thread reads the socket itself where nobody else does.
+        """
+        waiter = Waiter.of_thread()
+        entry.on_end(waiter.wake)
+        mine = False
+        try:
+            while not entry.done:
+                if not mine and self._dealer is not None:
+                    with self._lock:
+                        if self._reader == 0 and self._dealer is not None:
+                            self._reader = threading.get_ident()
+                            self._io.mute(self._fd)
+                            mine = True
+                if mine:
+                    with Shield():
+                        with self._lock:
+                            ended = self._drain()
+                        _deliver(ended)
+                    if entry.done:
+                        return
+                if not waiter.wait(deadline, self._fd if mine else None) and deadline is not None:
+                    if time.monotonic() >= deadline:
+                        return
+        finally:
+            if mine:
+                with Shield():
+                    self._give_back()
+            if not entry.done:
+                entry.forget(waiter.wake)
+
+    def _give_back(self) -> None:
+        with self._lock:
+            self._reader = 0
+            if self._dealer is not None:
+                self._io.unmute(self._fd, self._on_shell)
+            ended = self._drain()
+        _deliver(ended)
+
+    def _argument(self, call: Call, at: int, entry: Entry) -> None:
+        """An argument of `call` has ended: fill its group; send when it was the last."""
+        payload = entry.payload
+        assert payload is not None
+        if not payload.failed:
+            call.groups[at] = (payload.stream, *payload.buffers)  # type: ignore[attr-defined]
+        with Shield(), self._lock:
+            call.blocked -= 1
+            ended: list[tuple[Entry, Payload]] = []
+            if payload.failed:
+                ended = [(each, payload) for each in call.entries]
+                if call in self._queue:
+                    self._queue.remove(call)
+            if call.blocked == 0 or payload.failed:
+                ended += self._pump()
+        _deliver(ended)
+
+    # ---------------------------------------------------------------- under the lock
+
+    def _pump(self) -> list[tuple[Entry, Payload]]:
+        """Send what the window allows; return what ended meanwhile."""
+        while self._queue and self._open and self._unanswered < WINDOW:
+            batch: list[Call] = []
+            size = 0
+            while self._queue and len(batch) < BATCH and size < BATCH_BYTES:
+                call = self._queue[0]
+                if call.blocked or (batch and call.parent != batch[0].parent):
+                    break
+                self._queue.popleft()
+                batch.append(call)
+                if self._queue:
+                    size += call.size()
+            if not batch:
+                break
+            self._send(batch)
+        return self._drain() if self._dealer is not None else []
+
+    def _send(self, batch: list[Call]) -> None:
+        assert self._dealer is not None and self._signer is not None
+        left = [len(batch)]
+        frames: list[bytes] = []
+        streams: list[bytes] = []
+        heads: list[Any] = []
+        for call in batch:
+            call.batch = left
+            self._sent[call.number] = call
+            heads.append([call.number, *call.head, [len(group) for group in call.groups]])
+            for group in call.groups:
+                streams.append(group[0])
+                frames += group
+        content = {"incarnation": self.incarnation, "calls": heads}
+        packed = self._signer.pack(messages.CALL, content, parent=batch[0].parent, streams=streams, buffers=frames)
+        self._dealer.send_multipart(packed, copy=False)
+        self._unanswered += 1
+
+    def _drain(self) -> list[tuple[Entry, Payload]]:
+        """Read what has arrived; return the entries that end by it."""
+        ended: list[tuple[Entry, Payload]] = []
+        dealer = self._dealer
+        while dealer is not None and dealer.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+            frames = dealer.recv_multipart(zmq.NOBLOCK)
+            try:
+                self._reply(frames, ended)
+            except (ProtocolError, KeyError, IndexError, TypeError, ValueError) as error:
+                self.refused += 1
+                log.warning("actor %s: refused a reply: %s", self.label, error)
+            if self._queue and self._unanswered < WINDOW:
+                ended += self._pump()
+        return ended
+
+    def _reply(self, frames: list[bytes], ended: list[tuple[Entry, Payload]]) -> None:
+        assert self._signer is not None
+        message = self._signer.unpack(messages.split(frames)[1])
+        content = message.content
+        if message.msg_type != messages.REPLY or content["incarnation"] != self.incarnation:
+            raise ProtocolError(f"{message.msg_type} of incarnation {content.get('incarnation')} is not the answer")
+        groups, at = [], 0
+        for *_, size in content["results"]:
+            groups.append(message.buffers[at : at + size])
+            at += size
+        messages.check_digest(message, [group[0] for group in groups])
+        mark = content.get("mark", 0)
+        for (number, index, failed, _), group in zip(content["results"], groups, strict=True):
+            call = self._sent.get(number)
+            if call is None:
+                continue
+            payload = from_frames(failed, group)
+            entries = call.entries if index < 0 else call.entries[index : index + 1]
+            if mark > self._mark:
+                deadline = time.monotonic() + MARK_TIMEOUT
+                if not self._held:
+                    self._io.call_later(MARK_TIMEOUT, self._release_late)
+                self._held.extend((mark, deadline, entry, payload) for entry in entries)
+            else:
+                ended += [(entry, payload) for entry in entries]
+            if index < 0 or index == len(call.entries) - 1:
+                del self._sent[number]
+                assert call.batch is not None
+                call.batch[0] -= 1
+                if call.batch[0] == 0:
+                    self._unanswered -= 1
+
+    # ---------------------------------------------------------------- the I/O thread
+
+    def connect(self, connection: Connection) -> None:
+        """An incarnation listens: connect to its shell and iopub."""
+        self.disconnect()
+        sender = self._sender + new_token(4)
+        sub = connection.socket(self._io.context, zmq.SUB, "iopub")
+        sub.setsockopt(zmq.SUBSCRIBE, b"")
+        self._sub_signer = messages.Signer(connection.key, sender)
+        self._sub = sub
+        with self._lock:
+            self._signer = messages.Signer(connection.key, sender)
+            self.incarnation = connection.incarnation
+            self._mark = 0
+            self._unanswered = 0
+            self._dealer = connection.socket(self._io.context, zmq.DEALER, "shell", identity=sender.encode())
+            self._fd = self._dealer.getsockopt(zmq.FD)  # type: ignore[assignment]
+            if self._reader == 0:
+                self._io.register(self._fd, self._on_shell)
+        self._io.register(sub.getsockopt(zmq.FD), self._on_iopub)  # type: ignore[arg-type]
+        self._io.call_soon(self._on_iopub)
+        self._io.call_soon(self._on_shell)
+
+    def open(self) -> None:
+        """The actor is alive: send."""
+        with self._lock:
+            self._open = True
+            ended = self._pump()
+        _deliver(ended)
+
+    def fail(self, why: Callable[[Call], Payload], *, for_good: bool) -> None:
+        """The incarnation has died: end its calls in ``why(call)``; all later ones too if `for_good`.
+
+        Replies that had arrived are delivered first.
+        """
+        with self._lock:
+            ended = self._drain()
+            self._open = False
+            calls = [*self._sent.values(), *self._queue]
+            self._sent.clear()
+            self._queue.clear()
+            self._unanswered = 0
+            if for_good:
+                self._closed = why
+            held, self._held = self._held, deque()
+        self._on_iopub()
+        _deliver(ended)
+        _deliver([(entry, payload) for _, _, entry, payload in held])
+        for call in calls:
+            call.fail(why(call))
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close the sockets; calls stay as they are."""
+        if self._sub is not None:
+            self._io.unregister(self._sub.getsockopt(zmq.FD))  # type: ignore[arg-type]
+            self._sub.close()
+            self._sub = None
+        with self._lock:
+            if self._dealer is not None:
+                self._io.unregister(self._fd)
+                self._dealer.close()
+                self._dealer = None
+
+    def _on_shell(self) -> None:
+        with self._lock:
+            ended = self._drain()
+        _deliver(ended)
+
+    def _on_iopub(self) -> None:
+        sub, signer = self._sub, self._sub_signer
+        while sub is not None and signer is not None and sub.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+            frames = sub.recv_multipart(zmq.NOBLOCK)
+            try:
+                message = signer.unpack(messages.split(frames)[1])
+            except ProtocolError as error:
+                self.refused += 1
+                log.warning("actor %s: refused output: %s", self.label, error)
+                continue
+            if message.msg_type == messages.STATUS:
+                self._marked(int(message.content.get("mark", 0)))
+            elif message.msg_type in _SHOWN:
+                self._relay.publish(message, self.label)
+
+    def _marked(self, mark: int) -> None:
+        ended: list[tuple[Entry, Payload]] = []
+        with self._lock:
+            self._mark = max(self._mark, mark)
+            while self._held and self._held[0][0] <= self._mark:
+                ended.append(self._held.popleft()[2:])
+        _deliver(ended)
+
+    def _release_late(self) -> None:
+        """Deliver held results whose output did not come in time."""
+        ended: list[tuple[Entry, Payload]] = []
+        with self._lock:
+            while self._held and self._held[0][1] <= time.monotonic():
+                ended.append(self._held.popleft()[2:])
+            if self._held:
+                self._io.call_later(MARK_TIMEOUT, self._release_late)
+        _deliver(ended)
+
+
+#: Messages on iopub that somebody looks at; busy, idle and execute_input are not among them.
+_SHOWN = frozenset({"stream", "display_data", "update_display_data", "clear_output", "error", "execute_result"})
+
+
+def _deliver(ended: list[tuple[Entry, Payload]]) -> None:
+    """End the entries: outside every lock, since their callbacks are the user's."""
+    for entry, payload in ended:
+        entry.end(payload)

@@ -1,0 +1,193 @@
+"""The messages, in Jupyter's wire format: signed, in one direction, of one incarnation, in sequence.
+
+A call message is ``actor_call_request`` on the shell channel and carries one or many calls of one
+caller; its answer is ``actor_call_reply`` and carries one or many results::
+
+    idents… <IDS|MSG> signature header parent_header metadata content | stream buffer… stream buffer…
+                      └───────────── HMAC-SHA256 ─────────────────┘   └── one group a call ──┘
+
+Jupyter's signature does not cover the buffers. So the signed content carries the digest of every
+pickle stream (streams are code; raw buffers are data and need none), the incarnation it is meant
+for and a sequence number that only grows. All of it is checked before anything is unpickled: a
+message with swapped streams, of another incarnation, replayed or reflected is refused.
+
+``parent_header`` is the header of the notebook cell on whose behalf the call is made, plus
+``caller``: the processes that its output has to travel through, nearest last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from jactors.errors import ProtocolError
+
+__all__ = [
+    "CALL",
+    "DELIMITER",
+    "FETCH",
+    "FETCHED",
+    "REPLY",
+    "STATUS",
+    "Message",
+    "Signer",
+    "dump_json",
+    "peek_type",
+    "split",
+]
+
+DELIMITER = b"<IDS|MSG>"
+CALL = "actor_call_request"
+REPLY = "actor_call_reply"
+#: A process asks the owner of a value for it, and is answered.
+FETCH = "object_request"
+FETCHED = "object_reply"
+#: On iopub: what the actor says about itself.
+STATUS = "actor_status"
+
+PROTOCOL_VERSION = "5.4"
+
+
+def _default(value: object) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is not part of a message: {value!r}")
+
+
+#: JSON as it goes over the wire.
+dump_json: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), default=_default).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message whose signature, and digest where it has one, were right."""
+
+    msg_type: str
+    header: Mapping[str, Any]
+    parent: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    content: Mapping[str, Any]
+    #: Raw frames behind the content.
+    buffers: Sequence[bytes]
+
+
+class Signer:
+    """Signs and checks the messages of one key; `sender` is this process' name in the headers.
+
+    One signer belongs to one socket pair, under its lock: `seq` only grows.
+    """
+
+    __slots__ = ("_mac", "_prefix", "_seen", "key", "sender", "seq")
+
+    def __init__(self, key: bytes, sender: str) -> None:
+        self.key = key
+        self.sender = sender
+        self.seq = 0
+        #: The last sequence number of each sender.
+        self._seen: dict[str, int] = {}
+        self._mac = hmac.new(key, digestmod=hashlib.sha256)
+        self._prefix = f'{{"session":"{sender}","username":"jactors","version":"{PROTOCOL_VERSION}",'
+
+    def _sign(self, frames: Sequence[bytes]) -> bytes:
+        mac = self._mac.copy()
+        for frame in frames:
+            mac.update(frame)
+        return mac.hexdigest().encode()
+
+    def pack(
+        self,
+        msg_type: str,
+        content: dict[str, Any],
+        *,
+        parent: bytes = b"{}",
+        streams: Sequence[bytes] = (),
+        buffers: Sequence[bytes] = (),
+    ) -> list[bytes]:
+        """Return the frames from the delimiter on.
+
+        Parameters
+        ----------
+        parent : bytes
+            The parent header, as JSON.
+        streams
+            The pickle streams among `buffers`, in order: their digest is signed.
+        """
+        self.seq = seq = self.seq + 1
+        content["seq"] = seq
+        if streams:
+            content["digest"] = digest(streams)
+        header = (
+            f'{self._prefix}"msg_id":"{self.sender}_{seq}","msg_type":"{msg_type}",'
+            f'"date":"{datetime.now(UTC).isoformat()}"}}'
+        ).encode()
+        signed = (header, parent, b"{}", dump_json(content).encode())
+        return [DELIMITER, self._sign(signed), *signed, *buffers]
+
+    def unpack(self, frames: Sequence[bytes]) -> Message:
+        """Check the frames behind the delimiter: signature, then sequence.
+
+        Raises
+        ------
+        ProtocolError
+            If anything is wrong; nothing was unpickled.
+        """
+        if len(frames) < 5:
+            raise ProtocolError(f"a message of {len(frames)} frames behind the delimiter is truncated")
+        signed = frames[1:5]
+        if not hmac.compare_digest(self._sign(signed), frames[0]):
+            raise ProtocolError("a message with a wrong signature: not of this actor, or of an earlier incarnation")
+        try:
+            header, parent, metadata, content = map(json.loads, signed)
+            sender, msg_type = header["session"], header["msg_type"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ProtocolError(f"a signed message that is not Jupyter's: {error!r}") from error
+        if isinstance(content, dict) and (seq := content.get("seq")) is not None:
+            if seq <= self._seen.get(sender, 0):
+                raise ProtocolError(f"message {seq} of {sender} came again")
+            self._seen[sender] = seq
+        return Message(msg_type, header, parent, metadata, content, frames[5:])
+
+
+def digest(streams: Sequence[bytes]) -> str:
+    """Return the digest of pickle streams: BLAKE2b of their lengths and bytes, 16 bytes as hex."""
+    summary = hashlib.blake2b(digest_size=16)
+    for stream in streams:
+        summary.update(len(stream).to_bytes(8, "big"))
+        summary.update(stream)
+    return summary.hexdigest()
+
+
+def check_digest(message: Message, streams: Sequence[bytes]) -> None:
+    """Raise ProtocolError unless `streams` are those that were signed."""
+    if message.content.get("digest") != digest(streams):
+        raise ProtocolError(f"{message.msg_type}: the pickle streams are not those that were signed")
+
+
+def split(frames: Sequence[bytes]) -> tuple[list[bytes], Sequence[bytes]]:
+    """Return the identities before the delimiter and the frames behind it.
+
+    Raises
+    ------
+    ProtocolError
+        Where there is no delimiter among the first frames.
+    """
+    for index, frame in enumerate(frames[:8]):
+        if frame == DELIMITER:
+            return list(frames[:index]), frames[index + 1 :]
+    raise ProtocolError("a message without delimiter: not of Jupyter's protocol")
+
+
+def peek_type(frames: Sequence[bytes], msg_type: bytes) -> bool:
+    """Return whether the (unverified) header of a message from a DEALER names `msg_type`.
+
+    Only to choose who parses it; the chosen one verifies.
+    """
+    for index, frame in enumerate(frames[:4]):
+        if frame == DELIMITER:
+            return len(frames) > index + 2 and msg_type in frames[index + 2]
+    return False

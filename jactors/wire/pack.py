@@ -1,0 +1,70 @@
+"""Pickling: the one landlord of cloudpickle.
+
+Protocol 5 throughout. ``dumps`` splits a value into a pickle stream and its raw out-of-band
+buffers; the stream is code and travels under a digest, the buffers are data and do not. Buffers
+are handed out read-only, so that an array which arrives in another process cannot be changed
+behind the back of whoever else holds it.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable
+from typing import Any
+
+import cloudpickle
+
+from jactors.errors import SerializationError
+from jactors.wire.culprit import blame
+
+__all__ = ["Buffer", "dumps", "dumps_inband", "loads"]
+
+
+#: What travels beside the pickle stream.
+Buffer = bytes
+
+#: Raised by pickle and by the ``__reduce__`` of nearly everything that cannot be pickled.
+_REFUSALS = (TypeError, pickle.PicklingError, AttributeError, RecursionError, ValueError)
+
+
+def dumps(value: object, *, what: str) -> tuple[bytes, list[Buffer]]:
+    """Pickle `value`; large buffers (arrays, bytes-likes that support it) stay out of band.
+
+    Parameters
+    ----------
+    value : object
+    what : str
+        How an error names the value: ``"argument 'x' of Counter.add"``.
+
+    Raises
+    ------
+    SerializationError
+        Naming `what`, the type and the attribute path of the part that cannot be pickled.
+    """
+    buffers: list[Buffer] = []
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        try:
+            # A copy, made in the caller's thread: what the caller changes later does not travel.
+            buffers.append(bytes(buffer.raw()))
+        except BufferError:  # not contiguous: pickled in band
+            return True
+        return False
+
+    try:
+        return cloudpickle.dumps(value, protocol=5, buffer_callback=keep), buffers
+    except _REFUSALS as error:
+        raise SerializationError(blame(value, what=what, error=error)) from error
+
+
+def dumps_inband(value: object, *, what: str) -> bytes:
+    """Pickle `value` into one stream of bytes; raises like `dumps`."""
+    try:
+        return cloudpickle.dumps(value, protocol=5)
+    except _REFUSALS as error:
+        raise SerializationError(blame(value, what=what, error=error)) from error
+
+
+def loads(stream: bytes | memoryview, buffers: Iterable[Buffer] = ()) -> Any:
+    """Rebuild a value; its arrays are views into `buffers`, read-only where those are."""
+    return pickle.loads(stream, buffers=buffers)
