@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ActorIdentity", "CallContext", "current_actor", "current_call", "set_current_actor"]
+__all__ = ["ActorIdentity", "CallContext", "current_actor", "current_call", "set_current_actor", "set_user_class", "user_class"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,7 @@ class CallContext:
 
 
 _actor: ActorIdentity | None = None
+_user_class: type | None = None
 
 #: The call on whose behalf the current thread or task runs.
 current_call: ContextVar[CallContext | None] = ContextVar("jactors_call", default=None)
@@ -49,6 +50,17 @@ current_call: ContextVar[CallContext | None] = ContextVar("jactors_call", defaul
 def current_actor() -> ActorIdentity | None:
     """Return the actor that this process is, or None in a driver."""
     return _actor
+
+
+def user_class() -> type | None:
+    """Return the class of the actor that this process is, once it is unpickled."""
+    return _user_class
+
+
+def set_user_class(found: type) -> None:
+    """Say of which class the actor is."""
+    global _user_class  # noqa: PLW0603
+    _user_class = found
 
 
 def set_current_actor(actor: ActorIdentity) -> None:

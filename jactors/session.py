@@ -113,7 +113,7 @@ class Session:
         creation.write(path)
         actor = current_actor()
         namespace = options.namespace or self.namespace
-        request = {
+        request: dict[str, Any] = {
             "actor_id": actor_id,
             "class_name": creation.class_name,
             "name": options.name,
@@ -162,7 +162,7 @@ class Session:
             stream, _ = pack.dumps(((), {}), what="nothing")
             number, task = self.new_id()
             entry = Entry(task + bytes(4), link)
-            head = ["__ray_terminate__", 1, None]
+            head: list[Any] = ["__ray_terminate__", 1, None]
             link.submit(Call(number=number, method=head[0], head=head, groups=[(stream,)], entries=[entry]))
 
         self.io.call_soon(end)

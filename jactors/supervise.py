@@ -67,7 +67,7 @@ class _Births:
 def _warm() -> None:
     """Import what a kernel needs; ``ipykernel.debugger`` alone takes 0.3 s in a child that lacks it."""
     import ipykernel.debugger  # noqa: F401
-    import jedi  # noqa: F401
+    import jedi  # type: ignore[import-untyped]  # noqa: F401
     import psutil  # noqa: F401
 
     import jactors.kernel.__main__  # noqa: F401

@@ -182,8 +182,9 @@ class ActorClass:
                 max_pending=options.max_pending_calls,
             )
         )
-        handle: ActorHandle[Any] = ActorHandle(home, strong=True)
+        handle: ActorHandle[Any] = ActorHandle(home)
         if options.lifetime != "detached":
+            # Of this handle alone: get_actor's are weak, and a copy that was pickled keeps the actor (see Home.exported).
             finalizer = weakref.finalize(handle, _let_go, here, home)
             finalizer.atexit = False
         return handle
@@ -225,7 +226,7 @@ def handle_of(record: dict[str, Any]) -> ActorHandle[Any]:
         max_pending=record["max_pending"],
     )
     home.exported = True
-    return ActorHandle(remember(home), strong=False)
+    return ActorHandle(remember(home))
 
 
 def _let_go(here: session.Session, home: Home) -> None:

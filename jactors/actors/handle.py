@@ -163,16 +163,17 @@ class ActorMethod:
 class ActorHandle(Generic[T]):
     """An actor. Equal to every other handle of the same actor; can be pickled, passed and called anywhere."""
 
-    def __init__(self, home: Home, *, strong: bool) -> None:
-        self.__dict__["_home"] = home
-        self.__dict__["_strong"] = strong
+    _home: Home
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
 
     @property
     def _actor_id(self) -> ActorID:
         return ActorID.from_hex(self._home.actor_id)
 
     def __getattr__(self, name: str) -> ActorMethod:
-        home: Home = self.__dict__["_home"]
+        home: Home = self.__dict__["_home"]  # not by attribute: a half-made handle would ask itself
         shape = home.shape.methods.get(name)
         if shape is None:
             if name not in BUILT_IN:
@@ -231,4 +232,4 @@ def _revive(actor_id: str, name: str | None, shape: ClassShape, address: str, ma
     link = session.current().link_to(actor_id, address)
     home = Home(actor_id=actor_id, name=name, shape=shape, address=address, link=link, max_pending=max_pending)
     home.exported = True
-    return ActorHandle(remember(home), strong=False)
+    return ActorHandle(remember(home))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from jactors import session
-from jactors.actors.handle import ActorHandle
-from jactors.context import current_actor, current_call
+from jactors.actors.handle import ActorHandle, Home, remember
+from jactors.actors.shape import ClassShape
+from jactors.context import current_actor, current_call, user_class
 from jactors.errors import ActorExit
 
 __all__ = [
@@ -107,7 +108,14 @@ class RuntimeContext:
         actor = current_actor()
         if actor is None:
             raise RuntimeError("This method is only available in an actor")
-        return session.current().own_handle(actor.actor_id)  # type: ignore[no-any-return]
+        found = user_class()
+        assert found is not None, "the actor's class is not loaded yet"
+        here = session.current()
+        address = here.record(actor.actor_id)["address"]
+        link = here.link_to(actor.actor_id, address)
+        shape = ClassShape.of(found)
+        home = Home(actor_id=actor.actor_id, name=actor.name, shape=shape, address=address, link=link, max_pending=-1)
+        return ActorHandle(remember(home))
 
     def get_assigned_resources(self) -> dict[str, float]:
         """Return what the actor has reserved."""

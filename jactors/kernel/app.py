@@ -37,7 +37,7 @@ class _Subscribed(IOPubThread):
 class ActorApp(IPKernelApp):
     """The application of one actor's process."""
 
-    name = Unicode("jactors-kernel")  # type: ignore[assignment]
+    name = Unicode("jactors-kernel")
     kernel_class = Type(ActorKernel)
     outstream_class = Unicode("jactors.kernel.output.ActorStream")
     kernel: Any

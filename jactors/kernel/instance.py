@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
+from jactors.context import set_user_class
 from jactors.errors import ActorExit
 from jactors.wire import failure, pack
 from jactors.wire.creation import Creation, Slot
@@ -48,7 +49,7 @@ class Instance:
     def describe(self) -> str:
         """Return ``<Counter 3fa2c1d0 'tally'>``, or what the user's own ``__repr__`` says."""
         try:
-            if self.self is not None and type(self.self).__repr__ is not object.__repr__:
+            if self.self is not None and getattr(type(self.self), "__repr__", None) is not object.__repr__:
                 return repr(self.self)
         except Exception:  # noqa: BLE001, S110 - a repr that fails must not cost the call
             pass
@@ -61,6 +62,7 @@ class Instance:
             for filename, source in creation.sources.items():
                 linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
             cls = pack.loads(creation.class_pickle)
+            set_user_class(cls)
             args, kwargs = _arguments(creation.groups)
             self._interruptible = True
             self.self = cls(*args, **kwargs)

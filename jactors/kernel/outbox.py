@@ -19,8 +19,9 @@ class Incoming:
     """One call as it was read: verified, not unpickled."""
 
     idents: list[bytes]
-    #: The header of the request and its parent header (the cell), as they came.
-    header: Any
+    #: The header of the request, as it came.
+    header: bytes
+    #: Its parent header: the cell; the same object for calls of the same cell in a row.
     parent: Any
     sender: str
     number: int
@@ -40,8 +41,6 @@ class Outbox:
         self._signer = signer
         self._incarnation = incarnation
         self._mark = mark
-        #: Finished calls whose message is held back for company.
-        self._held: list[tuple[Incoming, list[Outcome]]] = []
         self.answered = 0
 
     def send(self, call: Incoming, outcomes: list[Outcome]) -> None:
@@ -59,9 +58,9 @@ class Outbox:
         packed = self._signer.pack(
             messages.REPLY,
             content,
-            parent=messages.dump_json(call.header).encode(),
+            parent=call.header,
             streams=streams,
             buffers=frames,
         )
         self.answered += 1
-        self._socket.send_multipart([*call.idents, *packed], copy=False)
+        messages.send(self._socket, [*call.idents, *packed])

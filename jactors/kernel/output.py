@@ -40,16 +40,16 @@ class ActorStream(OutStream):
         # "force": ipykernel does not watch the descriptors under pytest, whose variables are inherited.
         super().__init__(session, pub_thread, name, watchfd="force")
 
-    def write(self, string: str) -> int | None:
+    def write(self, string: str) -> int:
         """Publish `string` under the current call's cell and log it."""
         if os.getpid() != self._master_pid:
             os.write(self._original_stdstream_fd, string.encode(errors="replace"))
             return len(string)
         ActorStream.dirty = True
-        written = super().write(string)
+        super().write(string)
         if threading.current_thread() is not self.watch_fd_thread:  # which logs what it reads itself
             os.write(self._original_stdstream_copy, string.encode(errors="replace"))
-        return written
+        return len(string)
 
 
 class ActorDisplayPublisher(ZMQDisplayPublisher):

@@ -70,7 +70,7 @@ class ForkServer:
             spec.pin()
             code = self._child(spec)
         except BaseException:  # noqa: BLE001 - the child must never return into the supervisor
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
         finally:
             try:
                 atexit._run_exitfuncs()

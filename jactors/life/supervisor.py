@@ -18,7 +18,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -101,14 +101,14 @@ class Supervisor:
                 self._selector.register(os.pidfd_open(driver_pid), selectors.EVENT_READ, self._end)
             except ProcessLookupError:
                 self._ending = True
-        self._operations = {
+        self._operations: dict[str, Callable[[Channel, dict[str, Any]], dict[str, Any]]] = {
             "spawn": self._spawn,
             "kill": self._kill,
             "signal": self._send_signal,
             "watch": self._watch,
-            "list": lambda channel, request: {"actors": [a.describe() for a in self._actors.values()]},
+            "list": self._list,
             "resources": self._resources,
-            "shutdown": lambda channel, request: self._end() or {},
+            "shutdown": self._shutdown,
         }
 
     def run(self) -> None:
@@ -246,6 +246,13 @@ class Supervisor:
         if channel not in actor.watchers:
             actor.watchers.append(channel)
         return {"actor": actor.describe()}
+
+    def _list(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
+        return {"actors": [actor.describe() for actor in self._actors.values()]}
+
+    def _shutdown(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
+        self._end()
+        return {}
 
     def _resources(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         return {"total": self._ledger.total(), "available": self._ledger.available()}

@@ -9,7 +9,17 @@ from typing import Any
 
 import zmq
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "descriptor", "readable"]
+
+
+def descriptor(socket: zmq.Socket[Any]) -> int:
+    """Return the descriptor to watch: readable when something happened, once (edge-triggered)."""
+    return int(socket.getsockopt(zmq.FD))
+
+
+def readable(socket: zmq.Socket[Any]) -> bool:
+    """Return whether a message can be read; asking also takes note of what the descriptor announced."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

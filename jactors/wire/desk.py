@@ -23,7 +23,7 @@ from jactors.ids import new_token
 from jactors.objects.store import Entry, Raised
 from jactors.places import write_private
 from jactors.wire import failure, messages
-from jactors.wire.connection import Connection
+from jactors.wire.connection import Connection, descriptor, readable
 from jactors.wire.io import IOThread
 from jactors.wire.payload import Failed, from_frames
 
@@ -72,14 +72,14 @@ class Desk:
             info |= {"curve_publickey": public.decode(), "curve_secretkey": secret.decode()}
         self._router = router
         self._signer = messages.Signer(key.encode(), new_token(8))
-        self._io.register(router.getsockopt(zmq.FD), self._on_request)  # type: ignore[arg-type]
+        self._io.register(descriptor(router), self._on_request)
         path = self._folder / f"desk-{token}.json"
         write_private(path, json.dumps(info).encode())
         return path
 
     def _on_request(self) -> None:
         router = self._router
-        while router is not None and router.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+        while router is not None and readable(router):
             idents, frames = messages.split(router.recv_multipart(zmq.NOBLOCK))
             assert self._signer is not None
             try:
@@ -109,13 +109,13 @@ class Desk:
             content["failed"] = payload.failed
             buffers = [payload.stream, *payload.buffers]
         packed = self._signer.pack(messages.FETCHED, content, streams=buffers[:1], buffers=buffers)
-        self._router.send_multipart([*idents, *packed], copy=False)
+        messages.send(self._router, [*idents, *packed])
         self._io.call_soon(self._on_request)
 
     def close(self) -> None:
         """Stop answering; in the I/O thread."""
         if self._router is not None:
-            self._io.unregister(self._router.getsockopt(zmq.FD))  # type: ignore[arg-type]
+            self._io.unregister(descriptor(self._router))
             self._router.close()
             self._router = None
 
@@ -163,8 +163,8 @@ class _Client:
         self._wanted: dict[str, list[Entry]] = {}
         self._socket = connection.socket(io.context, zmq.DEALER, "desk", identity=sender.encode())
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
-        io.register(self._socket.getsockopt(zmq.FD), self._on_reply)  # type: ignore[arg-type]
-        io.register(self._monitor.getsockopt(zmq.FD), self._on_monitor)  # type: ignore[arg-type]
+        io.register(descriptor(self._socket), self._on_reply)
+        io.register(descriptor(self._monitor), self._on_monitor)
 
     def fetch(self, entry: Entry) -> None:
         name = entry.id.hex()
@@ -176,7 +176,7 @@ class _Client:
         self._on_monitor()
 
     def _on_reply(self) -> None:
-        while self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+        while readable(self._socket):
             try:
                 message = self._signer.unpack(messages.split(self._socket.recv_multipart(zmq.NOBLOCK))[1])
                 messages.check_digest(message, message.buffers[:1]) if message.buffers else None
@@ -190,7 +190,7 @@ class _Client:
 
     def _on_monitor(self) -> None:
         gone = False
-        while self._monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+        while readable(self._monitor):
             event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
             gone = gone or event["event"] == zmq.EVENT_DISCONNECTED or not _alive(self._pid)
         if gone:
@@ -201,8 +201,8 @@ class _Client:
                     entry.end(Raised(_owner_died(entry)))
 
     def close(self) -> None:
-        self._io.unregister(self._monitor.getsockopt(zmq.FD))  # type: ignore[arg-type]
-        self._io.unregister(self._socket.getsockopt(zmq.FD))  # type: ignore[arg-type]
+        self._io.unregister(descriptor(self._monitor))
+        self._io.unregister(descriptor(self._socket))
         self._socket.disable_monitor()
         self._monitor.close()
         self._socket.close()

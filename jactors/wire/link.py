@@ -34,7 +34,7 @@ from jactors.errors import ProtocolError
 from jactors.ids import new_token
 from jactors.objects.store import Entry, Payload
 from jactors.wire import messages
-from jactors.wire.connection import Connection
+from jactors.wire.connection import Connection, descriptor, readable
 from jactors.wire.io import IOThread
 from jactors.wire.payload import from_frames
 from jactors.wire.relay import Relay
@@ -56,14 +56,14 @@ class Call:
     __slots__ = ("batch", "blocked", "entries", "groups", "head", "link", "method", "number", "parent")
 
     def __init__(
-        self, *, number: int, method: str, head: list[Any], groups: list[Sequence[bytes]], entries: list[Entry]
+        self, *, number: int, method: str, head: list[Any], groups: Sequence[Sequence[bytes]], entries: list[Entry]
     ) -> None:
         self.number = number
         self.method = method
         #: What the actor reads of it in the signed content, see `Link._send`.
         self.head = head
         #: The pickled arguments, then one group for each top-level ref among them.
-        self.groups = groups
+        self.groups: list[Sequence[bytes]] = list(groups)
         self.entries = entries
         #: Arguments that are still pending; of the link's lock.
         self.blocked = 0
@@ -131,6 +131,7 @@ class Link:
         """Queue `call`; `needs` are the top-level refs among its arguments, in the order of its groups."""
         call.link = self
         call.parent = self._relay.parents.current()
+        ended: list[tuple[Entry, Payload]] = []
         with Shield(), self._lock:
             if self._closed is not None:
                 ended = [(entry, self._closed(call)) for entry in call.entries]
@@ -239,14 +240,14 @@ class Link:
                 frames += group
         content = {"incarnation": self.incarnation, "calls": heads}
         packed = self._signer.pack(messages.CALL, content, parent=batch[0].parent, streams=streams, buffers=frames)
-        self._dealer.send_multipart(packed, copy=False)
+        messages.send(self._dealer, packed)
         self._unanswered += 1
 
     def _drain(self) -> list[tuple[Entry, Payload]]:
         """Read what has arrived; return the entries that end by it."""
         ended: list[tuple[Entry, Payload]] = []
         dealer = self._dealer
-        while dealer is not None and dealer.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+        while dealer is not None and readable(dealer):
             frames = dealer.recv_multipart(zmq.NOBLOCK)
             try:
                 self._reply(frames, ended)
@@ -305,10 +306,10 @@ class Link:
             self._mark = 0
             self._unanswered = 0
             self._dealer = connection.socket(self._io.context, zmq.DEALER, "shell", identity=sender.encode())
-            self._fd = self._dealer.getsockopt(zmq.FD)  # type: ignore[assignment]
+            self._fd = descriptor(self._dealer)
             if self._reader == 0:
                 self._io.register(self._fd, self._on_shell)
-        self._io.register(sub.getsockopt(zmq.FD), self._on_iopub)  # type: ignore[arg-type]
+        self._io.register(descriptor(sub), self._on_iopub)
         self._io.call_soon(self._on_iopub)
         self._io.call_soon(self._on_shell)
 
@@ -344,7 +345,7 @@ class Link:
     def disconnect(self) -> None:
         """Close the sockets; calls stay as they are."""
         if self._sub is not None:
-            self._io.unregister(self._sub.getsockopt(zmq.FD))  # type: ignore[arg-type]
+            self._io.unregister(descriptor(self._sub))
             self._sub.close()
             self._sub = None
         with self._lock:
@@ -360,7 +361,7 @@ class Link:
 
     def _on_iopub(self) -> None:
         sub, signer = self._sub, self._sub_signer
-        while sub is not None and signer is not None and sub.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+        while sub is not None and signer is not None and readable(sub):
             frames = sub.recv_multipart(zmq.NOBLOCK)
             try:
                 message = signer.unpack(messages.split(frames)[1])

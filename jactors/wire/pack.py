@@ -60,7 +60,7 @@ def dumps(value: object, *, what: str) -> tuple[bytes, list[Buffer]]:
 def dumps_inband(value: object, *, what: str) -> bytes:
     """Pickle `value` into one stream of bytes; raises like `dumps`."""
     try:
-        return cloudpickle.dumps(value, protocol=5)
+        return bytes(cloudpickle.dumps(value, protocol=5))
     except _REFUSALS as error:
         raise SerializationError(blame(value, what=what, error=error)) from error
 

@@ -26,9 +26,7 @@ class Packed:
 
     def load(self) -> Any:
         """Rebuild the value; its arrays are read-only views of the buffers."""
-        if not self.buffers:
-            return pack.loads(self.stream)
-        return pack.loads(self.stream, [memoryview(b) for b in self.buffers])
+        return pack.loads(self.stream, self.buffers)
 
     def size(self) -> int:
         """Return the number of bytes."""

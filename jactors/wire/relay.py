@@ -46,7 +46,8 @@ class Parents:
         while len(self._cells) > _CELLS:
             self._cells.pop(next(iter(self._cells)))
         above = parent.get("caller")
-        stamped = {**parent, "caller": f"{above}/{self._me}" if above else self._me}
+        # In a plain script there is no cell; Jupyter's streams want a msg_id all the same.
+        stamped = {"msg_id": "", **parent, "caller": f"{above}/{self._me}" if above else self._me}
         encoded = dump_json(stamped).encode()
         self._last = (parent, encoded)
         return encoded
