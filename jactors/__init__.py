@@ -60,6 +60,6 @@ __all__ = [
 
 def load_ipython_extension(shell: Any) -> None:
     """Add the magics: ``%load_ext jactors``."""
-    from jactors.notebook.magics import load
+    from jactors.notebook.magics import load  # root: loaded by %load_ext alone
 
     load(shell)

@@ -11,7 +11,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ActorIdentity", "CallContext", "current_actor", "current_call", "set_current_actor", "set_user_class", "user_class"]
+__all__ = [
+    "ActorIdentity",
+    "CallContext",
+    "current_actor",
+    "current_call",
+    "set_current_actor",
+    "set_user_class",
+    "user_class",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 from jactors.errors import ActorDiedError, ActorStartError, ActorUnavailableError
-from jactors.life.channel import connect
 from jactors.life.watch import Watch
 from jactors.objects.store import Payload, Raised
 from jactors.wire import failure
+from jactors.wire.call import Call
+from jactors.wire.channel import connect
 from jactors.wire.connection import Connection
 from jactors.wire.io import IOThread
-from jactors.wire.link import Call, Link
+from jactors.wire.link import Link
 from jactors.wire.relay import Relay
 
 __all__ = ["Links"]

@@ -19,11 +19,11 @@ from jactors.launch.forkserver import ForkServer, Launcher, Spawner
 from jactors.launch.spec import LaunchSpec
 from jactors.ledger import Ledger
 from jactors.life.actor import Actor
-from jactors.life.channel import listen
 from jactors.life.supervisor import Supervisor
 from jactors.life.sweep import COOKIE
 from jactors.places import remove_session, write_private
 from jactors.registry import start_time
+from jactors.wire.channel import listen
 
 __all__ = ["main"]
 
@@ -65,12 +65,9 @@ class _Births:
 
 
 def _warm() -> None:
-    """Import what a kernel needs; ``ipykernel.debugger`` alone takes 0.3 s in a child that lacks it."""
-    import ipykernel.debugger  # noqa: F401
-    import jedi  # type: ignore[import-untyped]  # noqa: F401
-    import psutil  # noqa: F401
+    from jactors.kernel.__main__ import warm
 
-    import jactors.kernel.__main__  # noqa: F401
+    warm()
 
 
 def _child(spec: LaunchSpec) -> int:

@@ -59,7 +59,9 @@ def _make(user_class: Any, options: ActorOptions) -> ActorClass:
             f"remote functions (tasks) are not there yet: make {user_class.__name__!r} a method of a class"
         )
     if not inspect.isclass(user_class):
-        raise AssertionError(f"The @remote decorator must be applied to either a function or a class, not {user_class!r}")
+        raise AssertionError(
+            f"The @remote decorator must be applied to either a function or a class, not {user_class!r}"
+        )
     return ActorClass(user_class, options)
 
 
@@ -239,5 +241,3 @@ def _no_inheritance(name: str) -> ActorClassInheritanceError:
     return ActorClassInheritanceError(
         f"Inheriting from the actor class {name!r} is not supported: inherit from the plain class, and decorate the result"
     )
-
-

@@ -21,8 +21,9 @@ from jactors.objects.refs import ObjectRef
 from jactors.objects.store import Entry
 from jactors.options import MethodOptions
 from jactors.wire import pack
+from jactors.wire.call import Call
 from jactors.wire.creation import Slot
-from jactors.wire.link import Call, Link
+from jactors.wire.link import Link
 
 __all__ = ["ActorHandle", "ActorMethod", "Home", "pack_arguments"]
 

@@ -59,7 +59,9 @@ class ActorKernel(IPythonKernel):
         asyncio.get_event_loop().add_reader(descriptor(self._shell_socket), self._on_shell)
         self._on_shell()
 
-    def animate(self, *, instance: Instance, creation: Creation, incarnation: int, leave: Callable[[Any], None]) -> None:
+    def animate(
+        self, *, instance: Instance, creation: Creation, incarnation: int, leave: Callable[[Any], None]
+    ) -> None:
         """Run calls on `instance` from now on; `leave` is told the SystemExit that a call ended in."""
         self.actor = instance
         self._incarnation = incarnation
@@ -138,7 +140,9 @@ class ActorKernel(IPythonKernel):
     # ------------------------------------------------------------------ running
 
     def _context(self, call: Incoming) -> CallContext:
-        return CallContext(task_id=f"{call.sender[:32]}{call.number:016x}", method=f"{self.actor.class_name}.{call.method}")
+        return CallContext(
+            task_id=f"{call.sender[:32]}{call.number:016x}", method=f"{self.actor.class_name}.{call.method}"
+        )
 
     def _start_call(self, call: Incoming) -> None:
         group = call.group if call.group is not None else self._method_groups.get(call.method)

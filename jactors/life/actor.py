@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jactors.life.channel import Channel
 from jactors.life.machine import Life, State
 from jactors.places import connection_file, write_private
+from jactors.wire.channel import Channel
+from jactors.wire.connection import new_curve_keys
 
 __all__ = ["Actor"]
 
@@ -71,11 +72,7 @@ class Actor:
         }
         ports = range(1, 6)
         if tcp:
-            import zmq
-
-            public, secret = zmq.curve_keypair()
-            info |= {"transport": "tcp", "ip": "127.0.0.1"}
-            info |= {"curve_publickey": public.decode(), "curve_secretkey": secret.decode()}
+            info |= {"transport": "tcp", "ip": "127.0.0.1", **new_curve_keys()}
             ports = range(0, 1)
         names = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
         info |= {name: ports[min(i, len(ports) - 1)] for i, name in enumerate(names)}

@@ -26,9 +26,9 @@ from typing import Any, Protocol
 from jactors.errors import InsufficientResourcesError
 from jactors.life import machine
 from jactors.life.actor import Actor
-from jactors.life.channel import Channel
 from jactors.life.machine import State
 from jactors.life.sweep import end_processes
+from jactors.wire.channel import Channel
 
 __all__ = ["Supervisor"]
 
@@ -328,5 +328,3 @@ class Supervisor:
     def _tell(self, actor: Actor, message: dict[str, Any]) -> None:
         for channel in list(actor.watchers):
             self._send(channel, message)
-
-

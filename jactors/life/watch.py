@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from jactors.errors import InsufficientResourcesError, JactorsError
-from jactors.life.channel import Channel, connect
+from jactors.wire.channel import Channel, connect
 from jactors.wire.io import IOThread
 
 __all__ = ["Watch", "report"]

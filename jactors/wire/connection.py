@@ -9,7 +9,7 @@ from typing import Any
 
 import zmq
 
-__all__ = ["Connection", "descriptor", "readable"]
+__all__ = ["Connection", "descriptor", "new_curve_keys", "readable"]
 
 
 def descriptor(socket: zmq.Socket[Any]) -> int:
@@ -20,6 +20,12 @@ def descriptor(socket: zmq.Socket[Any]) -> int:
 def readable(socket: zmq.Socket[Any]) -> bool:
     """Return whether a message can be read; asking also takes note of what the descriptor announced."""
     return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+
+def new_curve_keys() -> dict[str, str]:
+    """Return a new CurveZMQ key pair as a connection file has it."""
+    public, secret = zmq.curve_keypair()
+    return {"curve_publickey": public.decode(), "curve_secretkey": secret.decode()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

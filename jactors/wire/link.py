@@ -34,13 +34,14 @@ from jactors.errors import ProtocolError
 from jactors.ids import new_token
 from jactors.objects.store import Entry, Payload
 from jactors.wire import messages
+from jactors.wire.call import Call
 from jactors.wire.connection import Connection, descriptor, readable
 from jactors.wire.io import IOThread
 from jactors.wire.payload import from_frames
 from jactors.wire.relay import Relay
 from jactors.wire.waiting import Shield, Waiter
 
-__all__ = ["Call", "Link"]
+__all__ = ["Link"]
 
 log = logging.getLogger("jactors")
 
@@ -48,37 +49,6 @@ WINDOW = 4
 BATCH = 128
 BATCH_BYTES = 1 << 20
 MARK_TIMEOUT = 1.0
-
-
-class Call:
-    """One call on its way: made by a handle, ended through its entries."""
-
-    __slots__ = ("batch", "blocked", "entries", "groups", "head", "link", "method", "number", "parent")
-
-    def __init__(
-        self, *, number: int, method: str, head: list[Any], groups: Sequence[Sequence[bytes]], entries: list[Entry]
-    ) -> None:
-        self.number = number
-        self.method = method
-        #: What the actor reads of it in the signed content, see `Link._send`.
-        self.head = head
-        #: The pickled arguments, then one group for each top-level ref among them.
-        self.groups: list[Sequence[bytes]] = list(groups)
-        self.entries = entries
-        #: Arguments that are still pending; of the link's lock.
-        self.blocked = 0
-        self.parent = b"{}"
-        self.batch: list[int] | None = None
-        self.link: Link | None = None
-
-    def fail(self, payload: Payload) -> None:
-        """End all entries in `payload`."""
-        for entry in self.entries:
-            entry.end(payload)
-
-    def size(self) -> int:
-        """Return the number of bytes of its arguments."""
-        return sum(len(frame) for group in self.groups for frame in group)
 
 
 class Link:
@@ -129,7 +99,6 @@ class Link:
 
     def submit(self, call: Call, needs: Sequence[Entry] = ()) -> None:
         """Queue `call`; `needs` are the top-level refs among its arguments, in the order of its groups."""
-        call.link = self
         call.parent = self._relay.parents.current()
         ended: list[tuple[Entry, Payload]] = []
         with Shield(), self._lock:
@@ -167,9 +136,7 @@ class Link:
                     with Shield():
                         with self._lock:
                             ended = self._drain()
-                        _deliver(ended)
-                    if entry.done:
-                        return
+                        _deliver(ended)  # where this ends `entry`, the wait returns at once
                 if not waiter.wait(deadline, self._fd if mine else None) and deadline is not None:
                     if time.monotonic() >= deadline:
                         return

@@ -55,4 +55,3 @@ class Failed:
 def from_frames(failed: bool, frames: Sequence[bytes]) -> Packed | Failed:  # noqa: FBT001 - a wire field
     """Make the payload of one group of frames: a stream and its buffers."""
     return Failed(frames[0]) if failed else Packed(frames[0], frames[1:])
-

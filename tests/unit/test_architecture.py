@@ -40,18 +40,20 @@ STOREYS = {
     "jactors.registry": 5,
     "jactors.ledger": 5,
     # The roots, one a kind of process: the driver, the actor, the supervisor.
-    "jactors.session": 6,
-    "jactors.kernel.__main__": 6,
-    "jactors.supervise": 6,
-    "jactors.actors": 7,
-    "jactors.actor": 8,  # Ray's place for exit_actor and method
-    "jactors.util": 8,  # Ray's place for ActorPool, Queue and util.state
-    "jactors": 9,
-    "jactors.notebook": 10,
-    "jactors.cli": 10,
-    "jactors.demo": 10,
-    "jactors.testing": 10,
-    "jactors.__main__": 11,
+    "jactors.links": 6,  # wire and life meet: what supervisors say becomes what links do
+    "jactors.membership": 7,
+    "jactors.session": 8,
+    "jactors.kernel.__main__": 8,
+    "jactors.supervise": 8,
+    "jactors.actors": 9,
+    "jactors.actor": 10,  # Ray's place for exit_actor and method
+    "jactors.util": 10,  # Ray's place for ActorPool, Queue and util.state
+    "jactors": 11,
+    "jactors.notebook": 12,
+    "jactors.cli": 12,
+    "jactors.demo": 12,
+    "jactors.testing": 12,
+    "jactors.__main__": 13,
 }
 
 #: Modules of one storey that may nevertheless meet: (importer, imported).

@@ -1,0 +1,227 @@
+"""Membership: one process' part in a session, driver's or actor's.
+
+Composes the rooms: the I/O thread, the links, the desk that serves this process' values, the watch
+on the supervisor. `jactors.session` says which membership is this process'.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from jactors import places
+from jactors.context import current_actor
+from jactors.ids import new_token
+from jactors.life.sweep import end_processes
+from jactors.life.watch import Watch
+from jactors.links import Links
+from jactors.objects import refs
+from jactors.objects.store import Entry
+from jactors.options import ActorOptions
+from jactors.wire import pack
+from jactors.wire.call import Call
+from jactors.wire.creation import Creation
+from jactors.wire.desk import Desk, Desks
+from jactors.wire.io import IOThread
+from jactors.wire.link import Link
+from jactors.wire.relay import Parents, Relay
+
+__all__ = ["Session"]
+
+
+class Session:
+    """One process' part in a session.
+
+    Parameters
+    ----------
+    folder : Path
+        The session's directory.
+    own : subprocess.Popen, optional
+        The supervisor, where this process started it.
+    """
+
+    def __init__(
+        self, folder: Path, connection: socket.socket, *, namespace: str, own: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        self.folder = folder
+        self.id = folder.name
+        self.namespace = namespace
+        self.pid = os.getpid()
+        self.process = new_token(16)
+        self._own = own
+        self._numbers = count(1)
+        self.io = IOThread()
+        self.parents = Parents(self.process)
+        self.links = Links(self.io, Relay(self.parents), self.process)
+        self._desk = Desk(self.io, folder)
+        self._desks = Desks(self.io)
+        self.watch = Watch(self.io, connection, on_event=self.links.on_event, on_gone=self._on_gone)
+        self.address = ""
+        self.supervisor_pid = own.pid if own is not None else 0
+        self._supervisor_started = 0.0
+        self._closed = False
+        refs.bind(self)
+
+    # ------------------------------------------------------------------ refs
+
+    def new_id(self) -> tuple[int, bytes]:
+        """Return the number of a new call or value, and its 24 bytes of identifier."""
+        number = next(self._numbers)
+        return number, bytes.fromhex(self.process) + number.to_bytes(8, "big")
+
+    def export_ref(self, entry: Entry) -> str:
+        """Let other processes ask for `entry`: see `RefRuntime`."""
+        if entry.address:
+            return entry.address  # borrowed itself: the owner stays the owner
+        return self._desk.export(entry)
+
+    def borrow_ref(self, id_: bytes, address: str) -> Entry:
+        """Return the entry for a ref that came from elsewhere, or came home: see `RefRuntime`."""
+        return self._desk.owned(id_) or self._desks.borrow(id_, address)
+
+    # ------------------------------------------------------------------ actors
+
+    def spawn(
+        self,
+        *,
+        actor_id: str,
+        creation: Creation,
+        options: ActorOptions,
+    ) -> dict[str, Any]:
+        """Ask the supervisor for an actor; return what it says of it.
+
+        Raises
+        ------
+        InsufficientResourcesError
+            It asks for more than there is in all. Nothing is left behind.
+        """
+        path = self.folder / f"{actor_id[:10]}.create"
+        creation.write(path)
+        actor = current_actor()
+        namespace = options.namespace or self.namespace
+        request: dict[str, Any] = {
+            "actor_id": actor_id,
+            "class_name": creation.class_name,
+            "name": options.name,
+            "namespace": namespace,
+            "driver_namespace": self.namespace,
+            "name_file": str(places.name_file(namespace, options.name)) if options.name else None,
+            "creation_file": str(path),
+            "env": dict(os.environ),
+            "user_env": options.environment,
+            "cwd": options.cwd or os.getcwd(),
+            "sys_path": [str(entry) for entry in sys.path],
+            "demand": options.demand,
+            "max_restarts": options.max_restarts,
+            "start_timeout": options.start_timeout,
+            "owner": actor.actor_id if actor is not None else None,
+        }
+        try:
+            told = self.watch.request("spawn", **request)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        answer: dict[str, Any] = told["actor"]
+        return answer
+
+    def link_to(self, actor_id: str, address: str) -> Link:
+        """Return the link to an actor of the supervisor at `address`."""
+        try:
+            watch = self.watch if address == self.record("")["address"] else self.links.watch_of(address)
+        except OSError:
+            return self.links.lost(actor_id, "the supervisor of its session has ended")
+        return self.links.link(actor_id, watch)
+
+    def kill(self, actor_id: str, *, for_good: bool, reason: str) -> None:
+        """End an actor, or make it crash; one that has ended is no error."""
+        self.links.watch_for(actor_id, self.watch).request("kill", actor_id=actor_id, for_good=for_good, reason=reason)
+
+    def retire(self, actor_id: str, link: Link) -> None:
+        """End an actor after the calls that this process has submitted; from a finalizer too."""
+        if self._closed or self.pid != os.getpid():
+            return
+
+        def end() -> None:
+            if self.links.told.get(actor_id, {}).get("state") == "PENDING_CREATION" and not link.pending():
+                self.watch.tell(
+                    "kill", actor_id=actor_id, for_good=True, reason="all references to the actor were removed"
+                )
+                return
+            stream, _ = pack.dumps(((), {}), what="nothing")
+            number, task = self.new_id()
+            entry = Entry(task + bytes(4), link)
+            head: list[Any] = ["__ray_terminate__", 1, None]
+            link.submit(Call(number=number, method=head[0], head=head, groups=[(stream,)], entries=[entry]))
+
+        self.io.call_soon(end)
+
+    def record(self, actor_id: str) -> dict[str, Any]:
+        """Return what a name's file says of where an actor lives."""
+        if not self._supervisor_started:
+            told = self._supervisor()
+            self.address, self.supervisor_pid = told["address"], told["pid"]
+            self._supervisor_started = told["started"]
+        return {
+            "actor_id": actor_id,
+            "session": self.id,
+            "address": self.address,
+            "supervisor_pid": self.supervisor_pid,
+            "supervisor_started": self._supervisor_started,
+        }
+
+    def _supervisor(self) -> dict[str, Any]:
+        """Return where the supervisor listens; waits until it does."""
+        place = self.folder / "supervisor"
+        if not place.exists():
+            self.watch.request("resources")  # answered as soon as it is up
+        told: dict[str, Any] = json.loads(place.read_text())
+        return told
+
+    # ------------------------------------------------------------------ the end
+
+    def _on_gone(self) -> None:
+        """The supervisor has gone without being asked: nothing of the session may outlive it."""
+        if self._closed:
+            return
+        self.links.close("the supervisor of its session has ended unexpectedly, and its actors with it")
+        if self._own is not None:
+            end_processes(f"{self.id}:")
+            places.remove_session(self.id)
+
+    def close(self) -> None:
+        """End this process' part; the whole session where it is the driver's."""
+        if self._closed:
+            return
+        self._closed = True
+        refs.bind(None)
+        if self._own is not None and not self.watch.gone:
+            self.watch.tell("shutdown")
+        if self._own is not None:
+            try:
+                self._own.wait(10)
+            except subprocess.TimeoutExpired:
+                self._own.kill()
+                self._own.wait()
+                end_processes(f"{self.id}:")
+                places.remove_session(self.id)
+        done = threading.Event()
+
+        def close_all() -> None:
+            try:
+                self.links.close("its session was shut down: jactors.shutdown() was called, or the driver has ended")
+                self._desk.close()
+                self._desks.close()
+                self.watch.close()
+            finally:
+                done.set()
+
+        self.io.call_soon(close_all)
+        done.wait(10)
+        self.io.stop()

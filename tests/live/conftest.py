@@ -1,0 +1,106 @@
+"""Drivers of their own: scripts in a process, cells in a real ipykernel; and a short way to wait for an end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+#: Seconds after which a driver or an event of these tests counts as hung.
+PATIENCE = 30
+
+
+@pytest.fixture(scope="session")
+def environment():
+    """The environment of a driver: finds jactors, writes what it prints at once, stays in this run's runtime folder."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture
+def start(tmp_path, environment, launcher):
+    """Start a driver script; `INIT` in it is what the options of `init` should begin with."""
+    drivers = []
+
+    def start(text, **options):
+        script = tmp_path / f"driver{len(drivers)}.py"
+        script.write_text(textwrap.dedent(text).replace("INIT", f"launcher={launcher!r}"))
+        driver = subprocess.Popen(
+            [sys.executable, str(script)],
+            **{
+                "env": environment,
+                "cwd": tmp_path,
+                "stdin": subprocess.PIPE,
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                "text": True,
+                **options,
+            },
+        )
+        drivers.append(driver)
+        return driver
+
+    yield start
+    for driver in drivers:
+        driver.kill()
+        driver.wait()
+        for stream in (driver.stdin, driver.stdout, driver.stderr):
+            if stream is not None:
+                stream.close()
+
+
+@pytest.fixture
+def run(start):
+    """Run a driver script to its end; returns (exit code, stdout, stderr)."""
+
+    def run(text, **options):
+        driver = start(text, **options)
+        out, err = driver.communicate(timeout=PATIENCE)
+        return driver.returncode, out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def notebook(environment, launcher):
+    """Run cells in one notebook kernel a module; returns the outputs of each."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    client = NotebookClient(nbformat.v4.new_notebook(), timeout=PATIENCE, allow_errors=True, kernel_name="python3")
+    client.km = client.create_kernel_manager()
+
+    def cells(*sources):
+        for source in sources:
+            client.nb.cells.append(nbformat.v4.new_code_cell(textwrap.dedent(source).replace("INIT", f"{launcher=!r}")))
+            client.execute_cell(client.nb.cells[-1], len(client.nb.cells) - 1)
+        return [cell.outputs for cell in client.nb.cells[-len(sources) :]]
+
+    with client.setup_kernel(env=environment):
+        cells(f"import jactors\ncontext = jactors.init(num_cpus=4, launcher={launcher!r})")
+        yield cells
+        cells("jactors.shutdown()")
+
+
+def texts(outputs, name="stdout"):
+    """All the text that one stream of a cell shows."""
+    return "".join(output.text for output in outputs if output.output_type == "stream" and output.name == name)
+
+
+def gone(*pids, timeout=PATIENCE):
+    """Wait until the processes have ended; returns the pids of those that live on."""
+    processes = []
+    for pid in pids:
+        try:
+            processes.append(psutil.Process(pid))
+        except psutil.NoSuchProcess:
+            continue
+    _, alive = psutil.wait_procs(processes, timeout=timeout)
+    return [process.pid for process in alive]
