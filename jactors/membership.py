@@ -116,7 +116,7 @@ class Session:
             "creation_file": str(path),
             "env": dict(os.environ),
             "user_env": options.environment,
-            "cwd": options.cwd or os.getcwd(),
+            "cwd": options.cwd or str(Path.cwd()),
             "sys_path": [str(entry) for entry in sys.path],
             "demand": options.demand,
             "max_restarts": options.max_restarts,

@@ -150,7 +150,7 @@ def _runtime_env(name: str, value: Mapping[str, object]) -> dict[str, object]:
 def _retried(name: str, value: bool | list[Any] | tuple[Any, ...]) -> bool | tuple[type[Exception], ...]:  # noqa: FBT001
     for kind in () if isinstance(value, bool) else value:
         if not isinstance(kind, type) or not issubclass(kind, Exception):
-            raise ValueError(f"{name} must be either a boolean or a list of exceptions: it holds {reprlib.repr(kind)}")  # noqa: TRY004
+            raise ValueError(f"{name} must be either a boolean or a list of exceptions: it holds {reprlib.repr(kind)}")
     return value if isinstance(value, bool) else tuple(value)
 
 

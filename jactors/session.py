@@ -183,7 +183,7 @@ def wait(entry: Entry, timeout: float | None = None) -> None:
 
 def shutdown() -> None:
     """End the session: its actors, their processes and files. Does nothing where there is none."""
-    global _session  # noqa: PLW0603
+    global _session
     with _starting:
         session, _session = _session, None
     if session is not None and session.pid == os.getpid():

@@ -81,6 +81,7 @@ class ActorClass:
         self.__signature__ = self._shape.init.signature()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse, as Ray does: a local object is made of the plain class."""
         name = self._class.__name__
         raise TypeError(f"Actors cannot be instantiated directly. Instead of '{name}()', use '{name}.remote()'.")
 
@@ -186,7 +187,7 @@ class ActorClass:
         )
         handle: ActorHandle[Any] = ActorHandle(home)
         if options.lifetime != "detached":
-            # Of this handle alone: get_actor's are weak, and a copy that was pickled keeps the actor (see Home.exported).
+            # Of this handle alone: get_actor's are weak, and one that was pickled keeps the actor (Home.exported).
             finalizer = weakref.finalize(handle, _let_go, here, home)
             finalizer.atexit = False
         return handle
@@ -239,5 +240,5 @@ def _let_go(here: session.Session, home: Home) -> None:
 
 def _no_inheritance(name: str) -> ActorClassInheritanceError:
     return ActorClassInheritanceError(
-        f"Inheriting from the actor class {name!r} is not supported: inherit from the plain class, and decorate the result"
+        f"Inheriting from the actor class {name!r} is not supported: inherit from the plain class, then decorate"
     )

@@ -6,8 +6,8 @@ An actor needs it for tracebacks and breakpoints. Only what a class refers to is
 from __future__ import annotations
 
 import linecache
-import os
 from collections.abc import Iterator
+from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -22,7 +22,7 @@ def sources_of(user_class: type) -> dict[str, str]:
     texts: dict[str, str] = {}
     for code in _codes(user_class):
         filename = code.co_filename
-        if filename not in texts and not os.path.exists(filename):
+        if filename not in texts and not Path(filename).exists():
             text = "".join(linecache.getlines(filename))
             if text:
                 texts[filename] = text

@@ -129,7 +129,6 @@ def warm() -> None:
 
     ``ipykernel.debugger`` alone takes 0.3 s in a child that lacks it, jedi's first completion 2 s.
     """
-    import ipykernel.debugger
     import jedi  # type: ignore[import-untyped]  # noqa: F401
     import psutil  # noqa: F401
 
@@ -161,7 +160,7 @@ def run() -> None:
     try:
         code = main(spec)
     finally:
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter does before it ends
         os._exit(code)
 
 

@@ -51,7 +51,7 @@ class Instance:
         try:
             if self.self is not None and getattr(type(self.self), "__repr__", None) is not object.__repr__:
                 return repr(self.self)
-        except Exception:  # noqa: BLE001, S110 - a repr that fails must not cost the call
+        except Exception:  # noqa: S110 - a repr that fails must not cost the call
             pass
         return self._label
 
@@ -66,7 +66,7 @@ class Instance:
             args, kwargs = _arguments(creation.groups)
             self._interruptible = True
             self.self = cls(*args, **kwargs)
-        except BaseException as error:  # noqa: BLE001 - every way out of __init__ ends here
+        except BaseException as error:
             return error
         finally:
             self._interruptible = False
@@ -110,7 +110,7 @@ class Instance:
             return self.pack_result(name, value, returns)
         except SystemExit:
             raise
-        except BaseException as error:  # noqa: BLE001 - the caller gets it
+        except BaseException as error:
             return [(-1, self.failed(name, error))]
 
     async def run_async(self, name: str, groups: Sequence[Sequence[bytes]], returns: int) -> list[Outcome]:
@@ -123,7 +123,7 @@ class Instance:
             return self.pack_result(name, value, returns)
         except SystemExit:
             raise
-        except BaseException as error:  # noqa: BLE001 - the caller gets it
+        except BaseException as error:
             return [(-1, self.failed(name, error))]
 
     def pack_result(self, name: str, value: Any, returns: int) -> list[Outcome]:
@@ -156,7 +156,7 @@ class Instance:
         if hook is not None:
             try:
                 hook(self.self)
-            except Exception:  # noqa: BLE001, S110 - RAY_API: exceptions are swallowed
+            except Exception:  # noqa: S110 - RAY_API: exceptions are swallowed
                 pass
 
 

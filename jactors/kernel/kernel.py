@@ -98,7 +98,7 @@ class ActorKernel(IPythonKernel):
     def _sort(self, frames: list[bytes]) -> None:
         if not messages.peek_type(frames, b'"actor_call_request"'):
             if messages.peek_type(frames, b'"comm_'):
-                asyncio.get_running_loop().create_task(self._stock(frames))  # noqa: RUF006 - ipykernel's own
+                asyncio.get_running_loop().create_task(self._stock(frames))
             else:
                 self.mailbox.put(frames)
             return
@@ -132,7 +132,7 @@ class ActorKernel(IPythonKernel):
             self.mailbox.put(each)
 
     async def _stock(self, frames: Sequence[bytes]) -> None:
-        """ipykernel's own dispatch; all cells share one context, so that context variables last."""
+        """Ipykernel's own dispatch; all cells share one context, so that context variables last."""
         request = self.shell_main(None, [zmq.Frame(frame) for frame in frames])
         await asyncio.get_running_loop().create_task(request, context=self._cell_context)
         self._on_shell()

@@ -114,7 +114,7 @@ class Output:
 
         def publish() -> None:
             for stream in (sys.stdout, sys.stderr):
-                stream._flush()  # type: ignore[union-attr]
+                stream._flush()  # type: ignore[union-attr]  # noqa: SLF001 - `flush` waits for this very thread
             kernel.session.send(kernel.iopub_thread, STATUS, {"mark": mark}, ident=b"actor_status")
 
         kernel.iopub_thread.schedule(publish)

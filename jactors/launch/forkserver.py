@@ -69,11 +69,11 @@ class ForkServer:
             self._detach(spec)
             spec.pin()
             code = self._child(spec)
-        except BaseException:  # noqa: BLE001 - the child must never return into the supervisor
+        except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
             try:
-                atexit._run_exitfuncs()
+                atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter does before it ends
             finally:
                 os._exit(code)
         raise AssertionError

@@ -73,7 +73,7 @@ class Actor:
         ports = range(1, 6)
         if tcp:
             info |= {"transport": "tcp", "ip": "127.0.0.1", **new_curve_keys()}
-            ports = range(0, 1)
+            ports = range(1)
         names = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
         info |= {name: ports[min(i, len(ports) - 1)] for i, name in enumerate(names)}
         if not tcp:

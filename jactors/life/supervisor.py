@@ -46,12 +46,12 @@ class Launching(Protocol):
 class Resources(Protocol):
     """The ledger, as the supervisor uses it; see `jactors.ledger`."""
 
-    def check(self, demand: Mapping[str, float]) -> None: ...  # noqa: D102
-    def reserve(self, holder: str, demand: Mapping[str, float], *, label: str) -> Any: ...  # noqa: D102
-    def explain(self, demand: Mapping[str, float]) -> str: ...  # noqa: D102
-    def release(self, holder: str) -> None: ...  # noqa: D102
-    def total(self) -> dict[str, float]: ...  # noqa: D102
-    def available(self) -> dict[str, float]: ...  # noqa: D102
+    def check(self, demand: Mapping[str, float]) -> None: ...
+    def reserve(self, holder: str, demand: Mapping[str, float], *, label: str) -> Any: ...
+    def explain(self, demand: Mapping[str, float]) -> str: ...
+    def release(self, holder: str) -> None: ...
+    def total(self) -> dict[str, float]: ...
+    def available(self) -> dict[str, float]: ...
 
 
 class Supervisor:
@@ -186,7 +186,7 @@ class Supervisor:
             answer = self._operations[message["op"]](channel, message)
         except InsufficientResourcesError as error:
             answer = {"error": "InsufficientResourcesError", "message": str(error)}
-        except Exception as error:  # noqa: BLE001 - one bad request must not end a session
+        except Exception as error:
             answer = {"error": type(error).__name__, "message": f"the supervisor refused {message.get('op')}: {error}"}
         self._send(channel, {"re": message.get("id"), **answer})
 

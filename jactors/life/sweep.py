@@ -41,7 +41,7 @@ def end_processes(cookie: str, leader: int | None = None, *, spare: frozenset[in
 def _pids() -> list[int]:
     proc = Path("/proc")
     if proc.is_dir():
-        return [int(name) for name in os.listdir(proc) if name.isdigit()]
+        return [int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()]
     import psutil
 
     return list(psutil.pids())

@@ -42,7 +42,7 @@ class Parser(argparse.ArgumentParser):
         """Complain of the user's line."""
         raise UsageError(f"{self.prog}: {message}. {self.format_usage().strip()}")
 
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002 - argparse's signature
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """End the command: the help was shown."""
         raise _HelpShown
 

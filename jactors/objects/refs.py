@@ -80,7 +80,7 @@ class ObjectRef(Generic[T_co]):
                 return
             try:
                 value = entry.load()
-            except BaseException as error:  # noqa: BLE001 - the future carries it on
+            except BaseException as error:
                 future.set_exception(error)
             else:
                 future.set_result(value)
@@ -101,7 +101,7 @@ class ObjectRef(Generic[T_co]):
         def tell(entry: Entry) -> None:
             try:
                 value = entry.load()
-            except BaseException as error:  # noqa: BLE001 - handed to the callback
+            except BaseException as error:
                 value = error
             callback(value)
 

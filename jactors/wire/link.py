@@ -137,9 +137,9 @@ class Link:
                         with self._lock:
                             ended = self._drain()
                         _deliver(ended)  # where this ends `entry`, the wait returns at once
-                if not waiter.wait(deadline, self._fd if mine else None) and deadline is not None:
-                    if time.monotonic() >= deadline:
-                        return
+                woken = waiter.wait(deadline, self._fd if mine else None)
+                if not woken and deadline is not None and time.monotonic() >= deadline:
+                    return
         finally:
             if mine:
                 with Shield():

@@ -73,9 +73,9 @@ class Waiter:
     def of_thread(cls) -> Waiter:
         """Return this thread's waiter, ready for use."""
         waiter: Waiter | None = getattr(cls._local, "waiter", None)
-        if waiter is None or waiter._thread != get_ident():
+        if waiter is None:
             waiter = cls._local.waiter = cls()
-        waiter._clear()
+        waiter.clear()
         return waiter
 
     def wake(self, _entry: Entry | None = None) -> None:
@@ -90,7 +90,8 @@ class Waiter:
             except OSError:
                 pass
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Forget what woke it."""
         self._woken = False
         if not self._sent:
             return
@@ -110,7 +111,7 @@ class Waiter:
             False where only the deadline ended it.
         """
         if self._woken:
-            self._clear()
+            self.clear()
             return True
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         fds = [self._out.fileno()] if fd is None else [self._out.fileno(), fd]
@@ -126,7 +127,7 @@ class Waiter:
 
     def _settle(self) -> None:
         if self._woken:
-            self._clear()
+            self.clear()
 
 
 def wait_entries(

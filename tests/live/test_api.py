@@ -310,8 +310,29 @@ def test_signature_errors_in_the_caller(counter):
 
 def test_kwargs_of_any_name(counter):
     kwargs = dict.fromkeys(
-        "method link call groups entries args kwargs name num_returns task_id handle function number head returns "
-        "group timeout key parent options self_".split(),
+        [
+            "method",
+            "link",
+            "call",
+            "groups",
+            "entries",
+            "args",
+            "kwargs",
+            "name",
+            "num_returns",
+            "task_id",
+            "handle",
+            "function",
+            "number",
+            "head",
+            "returns",
+            "group",
+            "timeout",
+            "key",
+            "parent",
+            "options",
+            "self_",
+        ],
         1,
     )
     assert counter.echo(**kwargs) == ((), kwargs)
@@ -325,7 +346,7 @@ def test_kwargs_named_self_and_cls(counter):
         def take(this, **kwargs):  # noqa: N805
             return kwargs
 
-    assert Takes.remote().take(**{"cls": 1, "name": 2}) == {"cls": 1, "name": 2}
+    assert Takes.remote().take(cls=1, name=2) == {"cls": 1, "name": 2}
 
 
 def test_kwargs_of_any_name_in_init(session):
@@ -582,9 +603,7 @@ def test_a_name_is_taken_once(session):
 def test_get_if_exists_makes_one(session):
     handles = []
     threads = [
-        threading.Thread(
-            target=lambda: handles.append(Counter.options(name="race", get_if_exists=True).remote())
-        )
+        threading.Thread(target=lambda: handles.append(Counter.options(name="race", get_if_exists=True).remote()))
         for _ in range(10)
     ]
     for thread in threads:
@@ -636,7 +655,9 @@ def test_task_error_is_of_the_users_type(counter):
 
 
 def test_exception_names_of_ray():
-    names = "RayError RayTaskError RayActorError ActorDiedError ActorUnavailableError GetTimeoutError TaskCancelledError"
+    names = (
+        "RayError RayTaskError RayActorError ActorDiedError ActorUnavailableError GetTimeoutError TaskCancelledError"
+    )
     for name in names.split():
         assert issubclass(getattr(jactors.exceptions, name), jactors.exceptions.RayError)
 
