@@ -22,7 +22,6 @@ from jactors.ids import new_token
 from jactors.life.sweep import end_processes
 from jactors.life.watch import Watch
 from jactors.links import Links
-from jactors.objects import refs
 from jactors.objects.store import Entry
 from jactors.options import ActorOptions
 from jactors.wire import pack
@@ -67,7 +66,6 @@ class Session:
         self.supervisor_pid = own.pid if own is not None else 0
         self._supervisor_started = 0.0
         self._closed = False
-        refs.bind(self)
 
     # ------------------------------------------------------------------ refs
 
@@ -200,7 +198,6 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        refs.bind(None)
         if self._own is not None and not self.watch.gone:
             self.watch.tell("shutdown")
         if self._own is not None:

@@ -25,6 +25,7 @@ from jactors.launch import pinning
 from jactors.launch.forkserver import bootstrap
 from jactors.life.sweep import COOKIE
 from jactors.membership import Session
+from jactors.objects import refs
 from jactors.objects.store import Entry
 from jactors.options import InitOptions
 from jactors.wire.channel import connect
@@ -197,6 +198,7 @@ def _forget() -> None:
     _starting = threading.RLock()
 
 
+refs.bind(current)
 atexit.register(shutdown)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)

@@ -45,6 +45,8 @@ def method(*args: Any, **options: Any) -> Any:
         setattr(function, _MARK, MethodOptions.parse(options, generator=_generates(function), call="method"))
         return function
 
+    # A wrong name is said at once; whether the method is a generator is known when it is given.
+    MethodOptions.parse(options, generator=True, call="method")
     if args:
         if len(args) > 1 or options or not callable(args[0]):
             raise AssertionError(f"@method takes options by keyword, or none: @method(num_returns=2); got {args!r}")

@@ -29,12 +29,16 @@ class RefRuntime(Protocol):
         """Return the entry for another process's value; called when unpickling."""
 
 
-_runtime: RefRuntime | None = None
+def _nobody() -> RefRuntime:
+    raise RuntimeError("jactors.session is not imported; please report")
 
 
-def bind(runtime: RefRuntime | None) -> None:
-    """Say which session serves the refs of this process."""
-    global _runtime  # noqa: PLW0603 - one session a process
+_runtime: Callable[[], RefRuntime] = _nobody
+
+
+def bind(runtime: Callable[[], RefRuntime]) -> None:
+    """Say how to get at the session that serves the refs of this process, when one is needed."""
+    global _runtime  # noqa: PLW0603 - the session's module, once
     _runtime = runtime
 
 
@@ -117,12 +121,8 @@ class ObjectRef(Generic[T_co]):
         return f"ObjectRef({self.hex()})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if _runtime is None:
-            raise RuntimeError("an ObjectRef can be pickled only while jactors is initialised: call jactors.init()")
-        return _borrow, (bytes(self._entry.id), _runtime.export_ref(self._entry))
+        return _borrow, (bytes(self._entry.id), _runtime().export_ref(self._entry))
 
 
 def _borrow(id_: bytes, address: str) -> ObjectRef[Any]:
-    if _runtime is None:
-        raise RuntimeError("an ObjectRef can be unpickled only where jactors is initialised: call jactors.init()")
-    return ObjectRef(_runtime.borrow_ref(id_, address))
+    return ObjectRef(_runtime().borrow_ref(id_, address))

@@ -62,7 +62,9 @@ class Parents:
             header["caller"] = above
         known = self._cells.get(header.get("msg_id", ""))
         # The very header of the cell where it is known: its stream groups output by equal headers.
-        return dict(known) if known is not None else header
+        if known is not None:
+            header = {**known, **({"origin": parent["origin"]} if "origin" in parent else {})}
+        return header
 
 
 class Relay:
@@ -79,6 +81,9 @@ class Relay:
         if parent is None:
             return
         kernel = _own_kernel()
+        label = parent.pop("origin", label)
+        if "caller" in parent:
+            parent["origin"] = label  # one more process passes it on: the prefix stays its author's
         if message.msg_type == "stream":
             name = "stderr" if message.content.get("name") == "stderr" else "stdout"
             self._text(name, str(message.content.get("text", "")), parent, label)
