@@ -191,4 +191,7 @@ def _died(event: dict[str, Any]) -> Callable[[Call], Payload]:
         return lambda call: Raised(
             ActorStartError(cause=error.cause, remote_traceback=error.remote_traceback, **fields)
         )
+    if event.get("overdue"):
+        fields["reason"] = f"it did not start within start_timeout={event['overdue']:g} seconds, and was killed"
+        return lambda call: Raised(ActorStartError(**fields))
     return lambda call: Raised(ActorDiedError(**fields))

@@ -23,7 +23,7 @@ from jactors.life.sweep import end_processes
 from jactors.life.watch import Watch
 from jactors.links import Links
 from jactors.objects.store import Entry
-from jactors.options import ActorOptions
+from jactors.options import ActorOptions, InitOptions
 from jactors.wire import pack
 from jactors.wire.call import Call
 from jactors.wire.creation import Creation
@@ -47,11 +47,19 @@ class Session:
     """
 
     def __init__(
-        self, folder: Path, connection: socket.socket, *, namespace: str, own: subprocess.Popen[bytes] | None = None
+        self,
+        folder: Path,
+        connection: socket.socket,
+        *,
+        namespace: str,
+        defaults: InitOptions,
+        own: subprocess.Popen[bytes] | None = None,
     ) -> None:
         self.folder = folder
         self.id = folder.name
         self.namespace = namespace
+        #: What `init` said for all actors: environment, working directory.
+        self.defaults = defaults
         self.pid = os.getpid()
         self.process = new_token(16)
         self._own = own
@@ -113,8 +121,8 @@ class Session:
             "name_file": str(places.name_file(namespace, options.name)) if options.name else None,
             "creation_file": str(path),
             "env": dict(os.environ),
-            "user_env": options.environment,
-            "cwd": options.cwd or str(Path.cwd()),
+            "user_env": {**self.defaults.environment, **options.environment},
+            "cwd": options.cwd or self.defaults.cwd or str(Path.cwd()),
             "sys_path": [str(entry) for entry in sys.path],
             "demand": options.demand,
             "max_restarts": options.max_restarts,
@@ -127,6 +135,7 @@ class Session:
             path.unlink(missing_ok=True)
             raise
         answer: dict[str, Any] = told["actor"]
+        self.links.told.setdefault(actor_id, answer)  # unless more recent news came first
         return answer
 
     def link_to(self, actor_id: str, address: str) -> Link:

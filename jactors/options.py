@@ -294,7 +294,7 @@ class ActorOptions(_Place):
         Raises
         ------
         ValueError
-            `name` or `namespace` is empty, or `get_if_exists` has no name to look for.
+            `name` or `namespace` is empty, `get_if_exists` has no name to look for, or `cwd` is no directory.
         """
         if self.name == "":
             raise ValueError("Actor name cannot be an empty string. Pass None for an actor without a name.")
@@ -302,6 +302,8 @@ class ActorOptions(_Place):
             raise ValueError('"" is not a valid namespace. Pass None to not specify a namespace.')
         if self.get_if_exists and self.name is None:
             raise ValueError("The actor name must be specified to use `get_if_exists`.")
+        if self.cwd is not None and not os.path.isdir(self.cwd):
+            raise ValueError(f"'cwd' must be a directory of this machine, and {self.cwd!r} is none: make it first.")
 
     @property
     def demand(self) -> dict[str, float]:

@@ -38,7 +38,26 @@ _session: Session | None = None
 _starting = threading.RLock()
 
 
-def init(address: str | None = None, **options: Any) -> dict[str, Any]:
+class Context(dict[str, Any]):
+    """What `init` returns: a mapping with ``address``, ``namespace`` and ``session_dir``."""
+
+    @property
+    def address_info(self) -> dict[str, Any]:
+        """The same, as Ray's users know it."""
+        return dict(self)
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutdown()
+
+    def disconnect(self) -> None:
+        """End the session."""
+        shutdown()
+
+
+def init(address: str | None = None, **options: Any) -> Context:
     """Start a session, or join one, and return its address as a mapping.
 
     Parameters
@@ -79,8 +98,8 @@ def init(address: str | None = None, **options: Any) -> dict[str, Any]:
         return _describe(_session)
 
 
-def _describe(session: Session) -> dict[str, Any]:
-    return {"address": session.id, "namespace": session.namespace, "session_dir": str(session.folder)}
+def _describe(session: Session) -> Context:
+    return Context(address=session.id, namespace=session.namespace, session_dir=str(session.folder))
 
 
 def _start(options: InitOptions) -> Session:
@@ -101,7 +120,6 @@ def _start(options: InitOptions) -> Session:
         "resources": dict(options.resources),
         "driver_pid": os.getpid(),
     }
-    os.environ.update(options.environment)
     command = bootstrap("sys.argv[:] = ['jactors-supervisor', *sys.argv[1:]]; from jactors.supervise import run; run()")
     with (folder / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
@@ -114,7 +132,7 @@ def _start(options: InitOptions) -> Session:
             start_new_session=True,
         )
     theirs.close()
-    return Session(folder, mine, namespace=options.namespace or new_token(16), own=process)
+    return Session(folder, mine, namespace=options.namespace or new_token(16), defaults=options, own=process)
 
 
 def _attach(options: InitOptions) -> Session:
@@ -129,7 +147,7 @@ def _attach(options: InitOptions) -> Session:
         names = ", ".join(k[1].name for k in known) or "none"
         raise ConnectionError(f"there is no session {options.address!r} of this user to join; running: {names}")
     _, folder, address = max(wanted)
-    return Session(folder, connect(address), namespace=options.namespace or new_token(16))
+    return Session(folder, connect(address), namespace=options.namespace or new_token(16), defaults=options)
 
 
 def join(folder: Path, *, namespace: str) -> None:
@@ -162,7 +180,7 @@ def current() -> Session:
         if _session is None and _joining is not None:
             folder, namespace = _joining
             told = json.loads((folder / "supervisor").read_text())
-            _session = Session(folder, connect(told["address"]), namespace=namespace)
+            _session = Session(folder, connect(told["address"]), namespace=namespace, defaults=InitOptions())
         elif _session is None:
             if os.environ.get("JACTORS_ENABLE_AUTO_CONNECT", "1") == "0":
                 raise JactorsError(

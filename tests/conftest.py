@@ -22,7 +22,7 @@ FOLDERS = {"JUPYTER_RUNTIME_DIR": "r", "IPYTHONDIR": "i"}
 PATIENCE = 5.0
 
 #: Descriptors that libraries open on first use and keep: zmq's context, an event loop, IPython's history.
-SPARE_DESCRIPTORS = 8
+SPARE_DESCRIPTORS = 12
 
 #: What the test run found in the environment, given back at its end.
 FOUND = pytest.StashKey()

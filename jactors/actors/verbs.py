@@ -49,7 +49,7 @@ def get(refs: Any, *, timeout: float | None = None) -> Any:
         if not entry.done:
             session.wait(entry, timeout)
             if not entry.done:
-                raise _too_late(timeout, 1, 1)
+                raise _too_late(timeout, [entry])
         return entry.load()
     if not isinstance(refs, list):
         raise ValueError(
@@ -61,9 +61,8 @@ def get(refs: Any, *, timeout: float | None = None) -> Any:
     for entry in entries:
         if entry.done and entry.payload is not None and entry.payload.failed:
             entry.load()
-    missing = sum(not entry.done for entry in entries)
-    if missing:
-        raise _too_late(timeout, missing, len(entries))
+    if not all(entry.done for entry in entries):
+        raise _too_late(timeout, entries)
     return [entry.load() for entry in entries]
 
 
@@ -91,10 +90,16 @@ def _deadline(timeout: float | None) -> float | None:
     return time.monotonic() + timeout
 
 
-def _too_late(timeout: float | None, missing: int, of: int) -> GetTimeoutError:
-    return GetTimeoutError(
-        f"Get timed out: some object(s) not ready. {missing} of {of} still pending after {timeout} s; they go on."
-    )
+def _too_late(timeout: float | None, entries: list[Entry]) -> GetTimeoutError:
+    pending = [entry for entry in entries if not entry.done]
+    text = "Get timed out: some object(s) not ready. "
+    text += f"{len(pending)} of {len(entries)} still pending after {timeout} s; the calls go on."
+    for entry in pending:
+        told = session.current().links.told.get(getattr(entry.origin, "actor_id", ""), {})
+        if told.get("state") == "PENDING_CREATION" and told.get("reason"):
+            text += f" {told['class_name']} {told['name'] or told['actor_id'][:8]} has not started: {told['reason']}."
+            break
+    return GetTimeoutError(text)
 
 
 def wait(

@@ -119,6 +119,7 @@ class Actor:
                 "killed": life.killed,
                 "intent": life.intent,
                 "failure": life.failure,
+                "overdue": life.overdue,
                 "last_output": self.last_output(),
             }
         return told
@@ -129,6 +130,10 @@ class Actor:
         for left in self.folder.glob(f"{self.actor_id[:10]}*"):
             if left != self.log_file:
                 left.unlink(missing_ok=True)
+        self.release_name()
+
+    def release_name(self) -> None:
+        """Free the name, if it still is this actor's."""
         name_file = self.request.get("name_file")
         if name_file:
             try:

@@ -31,6 +31,7 @@ __all__ = [
     "Launch",
     "Leaving",
     "Life",
+    "Overdue",
     "State",
     "Wake",
     "step",
@@ -69,6 +70,8 @@ class Life:
     intent: str | None = None
     #: The encoded exception that ``__init__`` raised, as hex.
     failure: str | None = None
+    #: The seconds in which it did not start.
+    overdue: float | None = None
     #: How the last process ended.
     exitcode: int | None = None
     signal: int | None = None
@@ -119,7 +122,14 @@ class Due:
     """The back-off is over."""
 
 
-Event = Granted | Alive | Failed | Leaving | Exited | Kill | Due
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """It has not become alive within `seconds`."""
+
+    seconds: float
+
+
+Event = Granted | Alive | Failed | Leaving | Exited | Kill | Due | Overdue
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,8 @@ def step(life: Life, event: Event) -> tuple[Life, tuple[Instruction, ...]]:
             return replace(life, failure=failure), ()
         case Leaving(intent):
             return replace(life, intent=intent), ()
+        case Overdue(seconds) if life.state is State.STARTING:
+            return replace(life, overdue=seconds, for_good=True), (KillProcess(),)
         case Kill(reason=reason, for_good=for_good):
             life = replace(life, killed=reason, for_good=life.for_good or for_good)
             if life.state is State.PENDING or (life.state is State.RESTARTING and life.for_good):

@@ -80,7 +80,7 @@ class Supervisor:
         self._actors: dict[str, Actor] = {}
         self._processes: dict[int, Actor] = {}
         self._grants: dict[str, Any] = {}
-        self._timers: list[tuple[float, int, Actor, int]] = []
+        self._timers: list[tuple[float, int, Actor, int, machine.Event]] = []
         self._order = count()
         self._ending = False
         self._selector = selectors.DefaultSelector()
@@ -121,9 +121,9 @@ class Supervisor:
                 if mask & selectors.EVENT_READ:
                     key.data()
             while self._timers and self._timers[0][0] <= time.monotonic():
-                _, _, actor, incarnation = heapq.heappop(self._timers)
+                _, _, actor, incarnation, event = heapq.heappop(self._timers)
                 if actor.life.incarnation == incarnation:
-                    self._step(actor, machine.Due())
+                    self._step(actor, event)
         self._finish()
 
     def _end(self) -> None:
@@ -219,7 +219,9 @@ class Supervisor:
         demand = actor.request["demand"]
         grant = self._ledger.reserve(actor.actor_id, demand, label=actor.label)
         if grant is None:
-            actor.reason = self._ledger.explain(demand)
+            before, actor.reason = actor.reason, self._ledger.explain(demand)
+            if before not in ("", actor.reason):
+                self._tell(actor, actor.describe())
             return
         actor.reason = ""
         actor.cores, actor.gpus = list(grant.cores), list(grant.gpus)
@@ -229,6 +231,8 @@ class Supervisor:
     def _kill(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         actor = self._actors.get(request["actor_id"])
         if actor is not None:
+            if request["for_good"]:
+                actor.release_name()
             self._step(actor, machine.Kill(reason=request["reason"], for_good=request["for_good"]))
         return {"known": actor is not None}
 
@@ -299,8 +303,7 @@ class Supervisor:
                 case machine.Launch():
                     self._launch(actor)
                 case machine.Wake(delay):
-                    due = time.monotonic() + delay
-                    heapq.heappush(self._timers, (due, next(self._order), actor, actor.life.incarnation))
+                    self._later(delay, actor, machine.Due())
                 case machine.KillProcess():
                     if actor.pid in self._processes:
                         os.kill(actor.pid, signal.SIGKILL)
@@ -309,10 +312,18 @@ class Supervisor:
                 case machine.Bury():
                     self._bury(actor)
 
+    def _later(self, delay: float, actor: Actor, event: machine.Event) -> None:
+        """Let `event` happen to this incarnation of `actor` in `delay` seconds, if it still lives then."""
+        due = time.monotonic() + delay
+        heapq.heappush(self._timers, (due, next(self._order), actor, actor.life.incarnation, event))
+
     def _launch(self, actor: Actor) -> None:
         actor.write_connection_file(tcp=self._tcp)
         actor.pid = self._launcher.launch(actor, self._grants[actor.actor_id], self._address)
         self._processes[actor.pid] = actor
+        patience = actor.request["start_timeout"]
+        if patience is not None:
+            self._later(patience, actor, machine.Overdue(patience))
 
     def _bury(self, actor: Actor) -> None:
         actor.remove_files()

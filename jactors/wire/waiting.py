@@ -78,6 +78,10 @@ class Waiter:
         waiter.clear()
         return waiter
 
+    def __del__(self) -> None:
+        self._in.close()  # with its thread
+        self._out.close()
+
     def wake(self, _entry: Entry | None = None) -> None:
         """End the waiting; from any thread."""
         if self._woken:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -46,6 +47,20 @@ def told(handle):
 
 def listed():
     return {actor["actor_id"]: actor for actor in jactors.session.current().watch.request("list")["actors"]}
+
+
+@pytest.fixture(autouse=True)
+def clean(session):
+    """Whatever a test leaves running, also one that fails, is over before the next."""
+    yield
+    watch = jactors.session.current().watch
+    for actor_id, actor in listed().items():
+        if actor["state"] != "DEAD":
+            watch.request("kill", actor_id=actor_id, for_good=True, reason="the test is over")
+    deadline = time.monotonic() + TIMEOUT
+    while jactors.available_resources() != jactors.cluster_resources():
+        assert time.monotonic() < deadline, jactors.available_resources()
+        time.sleep(0.005)
 
 
 def free(name):
@@ -132,7 +147,7 @@ def test_what_is_taken_is_waited_for_and_the_state_says_who_has_it(session):
     ref = waits.gpus.remote()
     listing = listed()[waits._actor_id.hex()]
     assert listing["state"] == "PENDING_CREATION" and listing["pid"] is None
-    for text in ("1 GPU", "0 of 4 GPU free", "'holder0'", "'holder1'"):
+    for text in ("1 GPU", "0 of 4 free", "'holder0'", "'holder1'"):
         assert text in listing["reason"]
     assert jactors.wait([ref], timeout=0.05)[0] == []
     assert told(waits)["reason"] == listing["reason"]
