@@ -45,7 +45,7 @@ def write(error: ActorError, *, verdict: str, cure: str) -> str:
 
 def _how(error: ActorError) -> str:
     if error.signal:
-        likely = _LIKELY.get(error.signal)
+        likely = None if error.reason else _LIKELY.get(error.signal)
         return f"killed by {error.signal}" + (f" ({likely})" if likely else "")
     if error.exitcode is None:
         return ""

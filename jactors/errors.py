@@ -289,10 +289,10 @@ class ActorDiedError(ActorError):
     _verdict = "died"
 
     def _cure(self) -> str:
+        if self.reason or (self.signal is None and self.exitcode is None):
+            return ""  # it was told to go: the reason says by whom
         if self.signal == "SIGKILL":
             return "if memory ran out, give it less to hold or fewer neighbours; max_restarts brings it back"
-        if self.signal is None and self.exitcode is None:
-            return ""  # it was told to go: the reason says by whom
         return "find the cause in its last output; max_restarts=n lets it come back"
 
 

@@ -243,13 +243,12 @@ def test_ipython_sees_the_callers_line_and_the_remote_traceback():
 
 
 CERTIFICATE = """\
-Counter 3fa2c1d0 'tally' (pid 9) died: killed by SIGKILL (kill -9, or the kernel's OOM killer, which leaves no trace)
+Counter 3fa2c1d0 'tally' (pid 9) died: killed by SIGKILL
   reason: it was in the way
   restarts used: 1 of 2
   last output:
     | step 1
-    | step 2
-  cure: """
+    | step 2"""
 
 
 def test_death_certificate():
@@ -257,7 +256,7 @@ def test_death_certificate():
         actor_id="3fa2c1d0" * 4, name="tally", class_name="Counter", pid=9, signal="SIGKILL", restarts=1,
         max_restarts=2, last_output="step 1\nstep 2\n", reason="it was in the way",
     )  # fmt: skip
-    assert str(error).startswith(CERTIFICATE)
+    assert str(error) == CERTIFICATE
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is ActorDiedError
     assert vars(again) == vars(error)
@@ -265,6 +264,8 @@ def test_death_certificate():
 
 
 def test_how_it_died():
+    unexplained = str(ActorDiedError(signal="SIGKILL"))
+    assert "OOM killer" in unexplained and "cure: " in unexplained  # what is not known is guessed, and said so
     assert "segfault" in str(ActorDiedError(signal="SIGSEGV"))
     assert "exit code 3" in str(ActorDiedError(exitcode=3))
     assert "os._exit" in str(ActorDiedError(exitcode=0))
