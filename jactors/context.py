@@ -36,6 +36,8 @@ class ActorIdentity:
     demand: dict[str, float] = field(default_factory=dict)
     gpus: tuple[str, ...] = ()
     cores: tuple[int, ...] = ()
+    #: Calls that run at once, by concurrency group.
+    sizes: tuple[tuple[str | None, int], ...] = ((None, 1),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +46,10 @@ class CallContext:
 
     task_id: str
     method: str
-    #: Set when somebody cancelled the call while it ran.
+    #: ``cancelled`` is set when somebody cancels the call while it runs.
     flags: dict[str, Any] = field(default_factory=dict)
+    #: Weak references to the calls that it has submitted, to be cancelled with it.
+    children: list[Any] = field(default_factory=list)
 
 
 _actor: ActorIdentity | None = None

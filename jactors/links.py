@@ -15,6 +15,7 @@ from jactors.errors import ActorDiedError, ActorStartError, ActorUnavailableErro
 from jactors.life.watch import Watch
 from jactors.objects.store import Payload, Raised
 from jactors.wire import failure
+from jactors.wire.backlog import Traffic
 from jactors.wire.call import Call
 from jactors.wire.channel import connect
 from jactors.wire.connection import Connection
@@ -28,6 +29,9 @@ log = logging.getLogger("jactors")
 
 #: Seconds for replies that a dead actor had still sent to arrive.
 GRACE = 0.01
+
+#: Actors of which the last state is remembered.
+_MEMORY = 2000
 
 
 class Links:
@@ -44,15 +48,17 @@ class Links:
         self._watches: dict[str, Watch] = {}
         #: What was last said of each actor. Written by the I/O thread.
         self.told: dict[str, dict[str, Any]] = {}
+        #: Incarnations that have died and are about to end their calls. Of the I/O thread.
+        self._ends: dict[str, Callable[[], None]] = {}
         self._closed: str | None = None
 
-    def link(self, actor_id: str, watch: Watch) -> Link:
+    def link(self, actor_id: str, watch: Watch, traffic: Traffic) -> Link:
         """Return the link to an actor of the session that `watch` watches; made if need be."""
         with self._lock:
             link = self._links.get(actor_id)
             if link is not None:
                 return link
-            link = self._links[actor_id] = Link(self._io, self._relay, actor_id=actor_id, sender=self._sender)
+            link = self._links[actor_id] = self._new(actor_id, traffic)
             self._watches[actor_id] = watch
         if self._closed is not None:
             self._bury(actor_id, link, {"reason": self._closed})
@@ -60,11 +66,13 @@ class Links:
             self._io.call_soon(lambda: self._ask(actor_id, watch))
         return link
 
-    def expect(self, actor_id: str) -> Link:
+    def expect(self, actor_id: str, traffic: Traffic) -> Link:
         """Return the link to an actor that is about to be spawned; its events come by themselves."""
         with self._lock:
-            link = Link(self._io, self._relay, actor_id=actor_id, sender=self._sender)
-            return self._links.setdefault(actor_id, link)
+            return self._links.setdefault(actor_id, self._new(actor_id, traffic))
+
+    def _new(self, actor_id: str, traffic: Traffic) -> Link:
+        return Link(self._io, self._relay, actor_id=actor_id, sender=self._sender, traffic=traffic)
 
     def forget(self, actor_id: str) -> None:
         """The actor was not spawned after all."""
@@ -73,7 +81,7 @@ class Links:
 
     def lost(self, actor_id: str, reason: str) -> Link:
         """Return the link to an actor that has ended."""
-        link = self.expect(actor_id)
+        link = self.expect(actor_id, Traffic())
         self._bury(actor_id, link, {"reason": reason})
         return link
 
@@ -122,6 +130,7 @@ class Links:
         link = self._links.get(actor_id)
         if link is None:
             return
+        self._end(actor_id)
         state = event["state"]
         if event["event"] == "bound" or (state == "ALIVE" and link.incarnation != event["incarnation"]):
             link.label = f"{event['class_name']} pid={event['pid']}"
@@ -133,12 +142,27 @@ class Links:
         if state == "ALIVE" and event["event"] == "state":
             link.open()
         elif state == "RESTARTING":
-            self._io.call_later(GRACE, lambda: link.fail(_unavailable(event), for_good=False))
+            self._end_later(actor_id, lambda: link.fail(_unavailable(event), for_good=False))
         elif state == "DEAD":
-            self._io.call_later(GRACE, lambda: self._bury(actor_id, link, event))
+            self._end_later(actor_id, lambda: self._bury(actor_id, link, event))
+
+    def _end_later(self, actor_id: str, end: Callable[[], None]) -> None:
+        """End an incarnation when its last replies have had time to arrive, or the next one is there."""
+        self._ends[actor_id] = end
+        self._io.call_later(GRACE, lambda: self._end(actor_id))
+
+    def _end(self, actor_id: str) -> None:
+        end = self._ends.pop(actor_id, None)
+        if end is not None:
+            end()
 
     def _bury(self, actor_id: str, link: Link, event: dict[str, Any]) -> None:
         link.fail(_died({"actor_id": actor_id, **self.told.get(actor_id, {}), **event}), for_good=True)
+        if self._links.get(actor_id) is link:  # handles keep it, and with it the certificate
+            del self._links[actor_id]
+        self._watches.pop(actor_id, None)
+        while len(self.told) > _MEMORY:
+            self.told.pop(next(iter(self.told)))
 
     def _lost(self, address: str) -> None:
         """Another session's supervisor has gone, and its actors with it."""

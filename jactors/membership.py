@@ -25,6 +25,7 @@ from jactors.links import Links
 from jactors.objects.store import Entry
 from jactors.options import ActorOptions, InitOptions
 from jactors.wire import pack
+from jactors.wire.backlog import Traffic
 from jactors.wire.call import Call
 from jactors.wire.creation import Creation
 from jactors.wire.desk import Desk, Desks
@@ -138,13 +139,13 @@ class Session:
         self.links.told.setdefault(actor_id, answer)  # unless more recent news came first
         return answer
 
-    def link_to(self, actor_id: str, address: str) -> Link:
+    def link_to(self, actor_id: str, address: str, traffic: Traffic) -> Link:
         """Return the link to an actor of the supervisor at `address`."""
         try:
             watch = self.watch if address == self.record("")["address"] else self.links.watch_of(address)
         except OSError:
             return self.links.lost(actor_id, "the supervisor of its session has ended")
-        return self.links.link(actor_id, watch)
+        return self.links.link(actor_id, watch, traffic)
 
     def kill(self, actor_id: str, *, for_good: bool, reason: str) -> None:
         """End an actor, or make it crash; one that has ended is no error."""
@@ -164,8 +165,7 @@ class Session:
             stream, _ = pack.dumps(((), {}), what="nothing")
             number, task = self.new_id()
             entry = Entry(task + bytes(4), link)
-            head: list[Any] = ["__ray_terminate__", 1, None]
-            link.submit(Call(number=number, method=head[0], head=head, groups=[(stream,)], entries=[entry]))
+            link.submit(Call(number=number, method="__ray_terminate__", groups=[(stream,)], entries=[entry]))
 
         self.io.call_soon(end)
 

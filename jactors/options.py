@@ -19,6 +19,7 @@ import os
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeVar
 
@@ -302,7 +303,7 @@ class ActorOptions(_Place):
             raise ValueError('"" is not a valid namespace. Pass None to not specify a namespace.')
         if self.get_if_exists and self.name is None:
             raise ValueError("The actor name must be specified to use `get_if_exists`.")
-        if self.cwd is not None and not os.path.isdir(self.cwd):
+        if self.cwd is not None and not Path(self.cwd).is_dir():
             raise ValueError(f"'cwd' must be a directory of this machine, and {self.cwd!r} is none: make it first.")
 
     @property

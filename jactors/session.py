@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from jactors import places, registry
 from jactors.errors import JactorsError
@@ -46,7 +46,7 @@ class Context(dict[str, Any]):
         """The same, as Ray's users know it."""
         return dict(self)
 
-    def __enter__(self) -> Context:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

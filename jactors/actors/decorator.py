@@ -7,7 +7,7 @@ import weakref
 from typing import Any
 
 from jactors import registry, session
-from jactors.actors.handle import ActorHandle, Home, pack_arguments, remember
+from jactors.actors.handle import ActorHandle, Home, pack_arguments, remember, revive
 from jactors.actors.shape import ClassShape
 from jactors.actors.source import sources_of
 from jactors.errors import ActorAlreadyExistsError, ActorClassInheritanceError
@@ -130,6 +130,7 @@ class ActorClass:
     def _create(self, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorHandle[Any]:
         options.check_submittable()
         self._shape.init.check(args, kwargs)
+        traffic = self._shape.traffic(options)
         here = session.current()
         namespace = options.namespace or here.namespace
         if options.get_if_exists and options.name is not None:
@@ -147,7 +148,7 @@ class ActorClass:
         actor_id = ActorID.fresh().hex()
         record = {**here.record(actor_id), "name": options.name, "max_pending": options.max_pending_calls}
         if options.name is not None:
-            blob = pack.dumps_inband(self._shape, what="the shape of a class")
+            blob = pack.dumps_inband((self._shape, traffic), what="the shape of a class")
             taken = registry.claim(namespace, options.name, {**record, "shape": blob.hex()})
             if taken is not None:
                 if options.get_if_exists:
@@ -156,16 +157,14 @@ class ActorClass:
                     f"The name {options.name} (namespace={options.namespace}) is already taken. Please use a different "
                     f"name or get the existing actor using jactors.get_actor({options.name!r})"
                 )
-        link = here.links.expect(actor_id)
+        link = here.links.expect(actor_id, traffic)
         creation = Creation(
             class_name=self._class.__name__,
             class_pickle=class_pickle,
             groups=groups,
             sources=self._sources,
             parent=here.parents.current(),
-            max_concurrency=options.max_concurrency,
-            concurrency_groups=dict(options.concurrency_groups or {}),
-            method_groups=self._shape.groups(),
+            sizes=dict(traffic.sizes),
             is_async=self._shape.is_async,
         )
         try:
@@ -219,17 +218,8 @@ class ActorOptionWrapper:
 
 def handle_of(record: dict[str, Any]) -> ActorHandle[Any]:
     """Return a (weak) handle of the actor that a name's record names."""
-    link = session.current().link_to(record["actor_id"], record["address"])
-    home = Home(
-        actor_id=record["actor_id"],
-        name=record["name"],
-        shape=pack.loads(bytes.fromhex(record["shape"])),
-        address=record["address"],
-        link=link,
-        max_pending=record["max_pending"],
-    )
-    home.exported = True
-    return ActorHandle(remember(home))
+    shape, traffic = pack.loads(bytes.fromhex(record["shape"]))
+    return revive(record["actor_id"], record["name"], shape, record["address"], record["max_pending"], traffic)
 
 
 def _let_go(here: session.Session, home: Home) -> None:

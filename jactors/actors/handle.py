@@ -14,20 +14,27 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from jactors import session
+from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.shape import BUILT_IN, ClassShape, MethodShape
+from jactors.context import current_call
 from jactors.errors import PendingCallsLimitExceeded
 from jactors.ids import ActorID
 from jactors.objects.refs import ObjectRef
 from jactors.objects.store import Entry
+from jactors.objects.stream import Stream
 from jactors.options import MethodOptions
 from jactors.wire import pack
+from jactors.wire.backlog import Traffic
 from jactors.wire.call import Call
 from jactors.wire.creation import Slot
 from jactors.wire.link import Link
 
-__all__ = ["ActorHandle", "ActorMethod", "Home", "pack_arguments"]
+__all__ = ["ActorHandle", "ActorMethod", "Home", "pack_arguments", "remember", "revive"]
 
 T = TypeVar("T")
+
+#: As a number of returns on the wire: a stream of values.
+STREAM = -1
 
 
 class Home:
@@ -81,55 +88,66 @@ def pack_arguments(
 class ActorMethod:
     """A method of an actor: ``.remote()`` submits a call, calling it waits for the value."""
 
-    __slots__ = ("_group", "_handle", "_returns", "_shape")
+    __slots__ = ("_handle", "_options", "_shape")
 
-    def __init__(self, handle: ActorHandle[Any], shape: MethodShape, returns: int, group: str | None) -> None:
+    def __init__(self, handle: ActorHandle[Any], shape: MethodShape, options: MethodOptions) -> None:
         self._handle = handle  # keeps the actor alive while the method is held
         self._shape = shape
-        self._returns = returns
-        self._group = group
+        self._options = options
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """Submit a call and return its `ObjectRef` at once.
 
         Returns
         -------
-        ObjectRef, list of ObjectRef or None
-            One ref; as many as ``num_returns`` says where that is not 1, None where it is 0.
+        ObjectRef, list of ObjectRef, ObjectRefGenerator or None
+            One ref; as many as ``num_returns`` says where that is not 1, None where it is 0. A
+            generator method's values come one by one, while it runs.
 
         Raises
         ------
         TypeError
             The arguments do not fit the method's signature.
+        ValueError
+            The actor has no such concurrency group.
         SerializationError
             An argument cannot be pickled; the text names it. Nothing was sent.
+        PendingCallsLimitExceeded
+            ``max_pending_calls`` of them have not ended.
         """
-        entries = self._submit(args, kwargs)
-        if self._returns == 1:
-            return ObjectRef(entries[0])
-        return [ObjectRef(entry) for entry in entries] if self._returns else None
+        call = self._submit(args, kwargs)
+        if call.stream is not None:
+            return ObjectRefGenerator(call.stream, self._handle._home.link)
+        if call.returns == 1:
+            return ObjectRef(call.entries[0])
+        return [ObjectRef(entry) for entry in call.entries] if call.returns else None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Submit a call, wait for it and return its value (a tuple, with ``num_returns`` other than 1)."""
-        entries = self._submit(args, kwargs)
+        """Submit a call, wait for it and return its value; a list of them with ``num_returns`` other than 1.
+
+        A generator method's values come one by one, while it runs.
+        """
+        call = self._submit(args, kwargs)
         link = self._handle._home.link
-        for entry in entries:
+        if call.stream is not None:
+            return ObjectRefGenerator(call.stream, link).values()
+        for entry in call.entries:
             if not entry.done:
                 link.wait_for(entry, None)
-        values = tuple(entry.load() for entry in entries)
-        return values[0] if self._returns in (0, 1) else values
+        if call.returns > 1:
+            return [entry.load() for entry in call.entries]
+        return call.entries[0].load()
 
     def options(self, **options: Any) -> ActorMethod:
         """Return this method with other options for its calls; see `jactors.method`."""
-        parsed = MethodOptions.parse(options, generator=self._shape.generator)
-        returns = parsed.num_returns if isinstance(parsed.num_returns, int) else self._returns
-        return ActorMethod(self._handle, self._shape, returns, parsed.concurrency_group or self._group)
+        parsed = MethodOptions.parse(options, generator=self._shape.generator, base=self._options)
+        return ActorMethod(self._handle, self._shape, parsed)
 
     def _remote(self, args: Any = (), kwargs: Any = None, **options: Any) -> Any:
         return self.options(**options).remote(*args, **(kwargs or {}))
 
-    def _submit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Entry]:
-        shape, home = self._shape, self._handle._home
+    def _submit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        shape, home, options = self._shape, self._handle._home, self._options
         shape.check(args, kwargs)
         link = home.link
         if 0 < home.max_pending <= link.pending():
@@ -137,13 +155,41 @@ class ActorMethod:
                 f"The task {shape.name} could not be submitted to {self._handle!r} because more than "
                 f"{home.max_pending} tasks are queued on the actor: get some results, then try again."
             )
+        group = options.concurrency_group
+        if group is not None and group not in link.traffic.sizes:
+            known = [name for name in link.traffic.sizes if name is not None] or "none"
+            raise ValueError(f"{home.class_name} has no concurrency group {group!r}; its groups: {known}")
         groups, needs = pack_arguments(args, kwargs, what=f"the arguments of {home.class_name}.{shape.name}")
         number, task = session.current().new_id()
-        returns = self._returns
-        entries = [Entry(task + index.to_bytes(4, "big"), link) for index in range(returns or 1)]
-        head = [shape.name, returns, self._group]
-        link.submit(Call(number=number, method=shape.name, head=head, groups=groups, entries=entries), needs)
-        return entries
+        returns = options.num_returns
+        if returns is None:
+            returns = STREAM if shape.generator else 1
+        elif isinstance(returns, str):
+            returns = STREAM
+        retries = link.traffic.retries if options.max_task_retries is None else options.max_task_retries
+        stream = None
+        entries: list[Entry] = []
+        if returns == STREAM:
+            stream = Stream(lambda index: Entry(task + index.to_bytes(4, "big"), link))
+        else:
+            entries = [Entry(task + index.to_bytes(4, "big"), link) for index in range(returns or 1)]
+        call = Call(
+            number=number,
+            method=shape.name,
+            groups=groups,
+            entries=entries,
+            returns=returns,
+            group=group,
+            retries=retries,
+            stream=stream,
+        )
+        if options.retry_exceptions and retries:
+            call.retry_on = (Exception,) if isinstance(options.retry_exceptions, bool) else options.retry_exceptions
+        running = current_call.get()
+        if running is not None:
+            running.children.append(weakref.ref(call))
+        link.submit(call, needs)
+        return call
 
     def __repr__(self) -> str:
         return f"{self._handle!r}.{self._shape.name}"
@@ -180,7 +226,7 @@ class ActorHandle(Generic[T]):
             if name not in BUILT_IN:
                 raise AttributeError(_no_such_method(home, name))
             shape = _BUILT_IN_SHAPES[name]
-        return ActorMethod(self, shape, shape.num_returns, None)
+        return ActorMethod(self, shape, shape.options)
 
     def __dir__(self) -> list[str]:
         return sorted({*self._home.shape.methods, "__init__", *BUILT_IN})
@@ -197,7 +243,7 @@ class ActorHandle(Generic[T]):
     def __reduce__(self) -> tuple[Any, ...]:
         home = self._home
         home.exported = True
-        return _revive, (home.actor_id, home.name, home.shape, home.address, home.max_pending)
+        return revive, (home.actor_id, home.name, home.shape, home.address, home.max_pending, home.link.traffic)
 
 
 _BUILT_IN_SHAPES = {
@@ -229,8 +275,11 @@ def remember(home: Home) -> Home:
     return home
 
 
-def _revive(actor_id: str, name: str | None, shape: ClassShape, address: str, max_pending: int) -> ActorHandle[Any]:
-    link = session.current().link_to(actor_id, address)
+def revive(
+    actor_id: str, name: str | None, shape: ClassShape, address: str, max_pending: int, traffic: Traffic
+) -> ActorHandle[Any]:
+    """Return a handle of an actor that somebody else, or a name, has told of. It does not keep the actor alive."""
+    link = session.current().link_to(actor_id, address, traffic)
     home = Home(actor_id=actor_id, name=name, shape=shape, address=address, link=link, max_pending=max_pending)
     home.exported = True
     return ActorHandle(remember(home))

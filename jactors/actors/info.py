@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from jactors import session
-from jactors.actors.handle import ActorHandle, Home, remember
+from jactors.actors.handle import ActorHandle, revive
 from jactors.actors.shape import ClassShape
 from jactors.context import current_actor, current_call, user_class
 from jactors.errors import ActorExit
+from jactors.wire.backlog import Traffic
 
 __all__ = [
     "RuntimeContext",
@@ -112,10 +113,8 @@ class RuntimeContext:
         assert found is not None, "the actor's class is not loaded yet"
         here = session.current()
         address = here.record(actor.actor_id)["address"]
-        link = here.link_to(actor.actor_id, address)
-        shape = ClassShape.of(found)
-        home = Home(actor_id=actor.actor_id, name=actor.name, shape=shape, address=address, link=link, max_pending=-1)
-        return ActorHandle(remember(home))
+        traffic = Traffic(dict(actor.sizes), ordered=dict(actor.sizes) == {None: 1})
+        return revive(actor.actor_id, actor.name, ClassShape.of(found), address, -1, traffic)
 
     def get_assigned_resources(self) -> dict[str, float]:
         """Return what the actor has reserved."""

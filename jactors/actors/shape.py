@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jactors.options import MethodOptions
+from jactors.options import ActorOptions, MethodOptions
+from jactors.wire.backlog import Traffic
 
 __all__ = ["BUILT_IN", "ClassShape", "MethodShape", "method"]
 
@@ -66,8 +67,8 @@ class MethodShape:
     #: (name, kind, whether it has a default) of each parameter; None where there is no signature.
     parameters: tuple[tuple[str, int, bool], ...] | None
     doc: str = ""
-    num_returns: int = 1
-    group: str | None = None
+    #: What ``@method`` says.
+    options: MethodOptions = field(default_factory=MethodOptions)
     generator: bool = False
     #: Positional arguments that pass without a closer look: (least, most); (1, 0) for none.
     quick: tuple[int, int] = field(default=(1, 0))
@@ -88,16 +89,8 @@ class MethodShape:
                 found = found[1:]
             empty = inspect.Parameter.empty
             parameters = tuple((p.name, int(p.kind), p.default is not empty) for p in found)
-        returns = options.num_returns if isinstance(options.num_returns, int) else 1
-        return cls(
-            name,
-            parameters,
-            inspect.getdoc(plain) or "",
-            returns,
-            options.concurrency_group,
-            _generates(plain),
-            _quick(parameters),
-        )
+        doc = inspect.getdoc(plain) or ""
+        return cls(name, parameters, doc, options, _generates(plain), _quick(parameters))
 
     def signature(self) -> inspect.Signature:
         """Return the signature; defaults are shown as ``...``."""
@@ -182,6 +175,33 @@ class ClassShape:
             any(asyncio.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in plain),
         )
 
-    def groups(self) -> dict[str, str]:
-        """Return the concurrency group of each method that declares one."""
-        return {name: shape.group for name, shape in self.methods.items() if shape.group is not None}
+    def traffic(self, options: ActorOptions) -> Traffic:
+        """Return how an actor with these options takes calls.
+
+        Raises
+        ------
+        AssertionError
+            A method is in a concurrency group that the class does not declare.
+        ValueError
+            Order was asked for, of an actor that runs several calls at once.
+        """
+        groups = options.concurrency_groups or {}
+        for name, shape in self.methods.items():
+            group = shape.options.concurrency_group
+            if group is not None and group not in groups:
+                raise AssertionError(
+                    f"{self.class_name}.{name} is in the concurrency group {group!r}, which is not declared: "
+                    f"@remote(concurrency_groups={{{group!r}: 1}}); declared: {sorted(groups) or 'none'}"
+                )
+        size = options.max_concurrency or (1000 if self.is_async else 1)
+        ordered = not self.is_async and size == 1 and not groups
+        if options.allow_out_of_order_execution is False and not ordered:
+            raise ValueError(
+                f"allow_out_of_order_execution=False needs an actor that runs one call at a time; {self.class_name} "
+                "is async, threaded or has concurrency groups"
+            )
+        if options.allow_out_of_order_execution:
+            ordered = False
+        sizes: dict[str | None, int] = {None: size}
+        sizes.update(groups)
+        return Traffic(sizes, ordered, options.max_task_retries)

@@ -40,10 +40,10 @@ SUBSCRIBER_TIMEOUT = 0.5
 class _Life:
     """One life of an actor: from bound sockets to the exit code."""
 
-    def __init__(self, spec: LaunchSpec) -> None:
+    def __init__(self, spec: LaunchSpec, creation: Creation) -> None:
         self._spec = spec
         self._app = ActorApp.build(spec.connection_file)
-        self._creation = Creation.read(spec.creation_file)
+        self._creation = creation
         label = f"<{spec.class_name} {spec.actor_id[:8]}" + (f" {spec.name!r}>" if spec.name else ">")
         self._instance = Instance(self._creation, label)
         self._exit: SystemExit | None = None
@@ -60,7 +60,7 @@ class _Life:
 
         self._app.iopub_thread.on_subscriber = subscribed
         self._app.kernel.start()
-        signal.signal(signal.SIGINT, self._instance.on_sigint)
+        signal.signal(signal.SIGINT, self._instance.interrupts.on_sigint)
         signal.signal(signal.SIGTERM, self._on_sigterm)
         self._report({"event": "bound"})
         loop.call_later(SUBSCRIBER_TIMEOUT, subscribed)
@@ -70,12 +70,12 @@ class _Life:
     def _report(self, event: dict[str, Any]) -> None:
         report(self._spec.supervisor, self._spec.actor_id, self._spec.incarnation, event)
 
-    def _be_born(self) -> None:
+    async def _be_born(self) -> None:
         if self._exit is not None:
             return
         kernel = self._app.kernel
         kernel.output.enter(json.loads(self._creation.parent))
-        error = self._instance.create()
+        error = await self._instance.create()
         kernel.output.mark()
         if error is not None:
             self._fail(error)
@@ -135,6 +135,7 @@ def warm() -> None:
 
 def main(spec: LaunchSpec) -> int:
     """Be the actor that `spec` describes, in a process that has been pinned; return the exit code."""
+    creation = Creation.read(spec.creation_file)
     identity = ActorIdentity(
         actor_id=spec.actor_id,
         class_name=spec.class_name,
@@ -145,10 +146,11 @@ def main(spec: LaunchSpec) -> int:
         demand=dict(spec.demand),
         gpus=tuple(spec.gpus),
         cores=tuple(spec.cores),
+        sizes=tuple(creation.sizes.items()),
     )
     set_current_actor(identity)
     session.join(Path(spec.session_dir), namespace=spec.namespace)
-    life = _Life(spec)
+    life = _Life(spec, creation)
     return life.run()
 
 

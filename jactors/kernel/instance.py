@@ -1,8 +1,6 @@
 """The instance: the user's object, and how a method of it is run.
 
-The one place where user code is entered. An interrupt (SIGINT) becomes KeyboardInterrupt only
-while a method is on the main thread's stack; at any other time it is dropped, so that it can
-neither tear a message nor hit the next call.
+The one place where user code is entered, and so the one that says when it may be interrupted.
 """
 
 from __future__ import annotations
@@ -10,22 +8,22 @@ from __future__ import annotations
 import inspect
 import linecache
 import os
-import threading
-from asyncio import _set_running_loop, get_running_loop
-from collections.abc import Callable, Mapping, Sequence
-from types import FrameType
+from asyncio import _get_running_loop, _set_running_loop
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jactors.context import set_user_class
 from jactors.errors import ActorExit
+from jactors.kernel.incoming import STREAM, Incoming, Outcome
+from jactors.kernel.interrupts import Interrupts
 from jactors.wire import failure, pack
 from jactors.wire.creation import Creation, Slot
 from jactors.wire.payload import Failed, Packed
 
-__all__ = ["Instance", "Outcome"]
+__all__ = ["Emit", "Instance"]
 
-#: One result: (index among the returns or -1 for all, payload).
-Outcome = tuple[int, Packed | Failed]
+#: Takes a part of a call's outcome, while the call goes on.
+Emit = Callable[[Incoming, list[Outcome]], None]
 
 
 class Instance:
@@ -37,9 +35,7 @@ class Instance:
         self._methods: dict[str, Callable[..., Any]] = {}
         #: The user's object; None until `create`.
         self.self: Any = None
-        #: A method is on the main thread's stack. Of the main thread and its signal handler.
-        self._interruptible = False
-        self._main = threading.main_thread().ident
+        self.interrupts = Interrupts()
 
     @property
     def class_name(self) -> str:
@@ -55,7 +51,7 @@ class Instance:
             pass
         return self._label
 
-    def create(self) -> BaseException | None:
+    async def create(self) -> BaseException | None:
         """Unpickle class and arguments and run ``__init__``; return what it raised."""
         creation = self._creation
         try:
@@ -64,12 +60,17 @@ class Instance:
             cls = pack.loads(creation.class_pickle)
             set_user_class(cls)
             args, kwargs = _arguments(creation.groups)
-            self._interruptible = True
-            self.self = cls(*args, **kwargs)
+            if inspect.iscoroutinefunction(cls.__init__):
+                made = cls.__new__(cls, *args, **kwargs)
+                await made.__init__(*args, **kwargs)
+                self.self = made
+            else:
+                self.interrupts.enter(_INIT)
+                self.self = cls(*args, **kwargs)
         except BaseException as error:
             return error
         finally:
-            self._interruptible = False
+            self.interrupts.leave(_INIT)
         return None
 
     def method(self, name: str) -> Callable[..., Any]:
@@ -84,55 +85,106 @@ class Instance:
             self._methods[name] = found
         return found
 
-    def run(self, name: str, groups: Sequence[Sequence[bytes]], returns: int) -> list[Outcome]:
-        """Run a sync method on this thread.
+    def run(self, call: Incoming, emit: Emit) -> list[Outcome]:
+        """Run a sync method on this thread; what it yields goes to `emit`, piece by piece.
 
         Raises
         ------
         SystemExit
             What the method asked for: the kernel ends the process.
         """
+        interrupts = self.interrupts
         try:
-            args, kwargs = _arguments(groups)
-            method = self.method(name)
-            on_main = threading.get_ident() == self._main
+            args, kwargs = _arguments(call.groups)
+            method = self.method(call.method)
             # A sync method runs inside the loop's callback but may use a loop of its own.
-            loop = get_running_loop() if on_main else None
+            loop = _get_running_loop()
             try:
                 _set_running_loop(None)
                 try:
-                    self._interruptible = on_main
+                    interrupts.enter(call)
                     value = method(*args, **kwargs)
+                    if call.returns == STREAM:
+                        return self._stream(call, value, emit)
+                    if inspect.isgenerator(value):
+                        value = self._collect(value, call.returns)
                 finally:
-                    self._interruptible = False
+                    interrupts.leave(call)
             finally:  # apart, since an interrupt may strike at the very end of the inner block
                 _set_running_loop(loop)
-            return self.pack_result(name, value, returns)
+            return self.pack_result(call, value)
         except SystemExit:
             raise
         except BaseException as error:
-            return [(-1, self.failed(name, error))]
+            return [(-1, self.failed(call.method, error))]
 
-    async def run_async(self, name: str, groups: Sequence[Sequence[bytes]], returns: int) -> list[Outcome]:
+    async def run_async(self, call: Incoming, emit: Emit) -> list[Outcome]:
         """Run a coroutine method, or a sync one on the loop, as a task."""
+        interrupts = self.interrupts
         try:
-            args, kwargs = _arguments(groups)
-            value = self.method(name)(*args, **kwargs)
+            args, kwargs = _arguments(call.groups)
+            method = self.method(call.method)
+            try:
+                interrupts.enter(call)
+                value = method(*args, **kwargs)
+                if inspect.isgenerator(value):
+                    if call.returns == STREAM:
+                        return self._stream(call, value, emit)
+                    value = self._collect(value, call.returns)
+            finally:
+                interrupts.leave(call)
+            if inspect.isasyncgen(value):
+                return await self._stream_async(call, value, emit)
             if inspect.isawaitable(value):
                 value = await value
-            return self.pack_result(name, value, returns)
+            return self.pack_result(call, value)
         except SystemExit:
             raise
         except BaseException as error:
-            return [(-1, self.failed(name, error))]
+            return [(-1, self.failed(call.method, error))]
 
-    def pack_result(self, name: str, value: Any, returns: int) -> list[Outcome]:
-        """Pickle what a method returned, in one part or in `returns` parts."""
-        what = f"the result of {self.class_name}.{name}"
+    def _stream(self, call: Incoming, values: Iterable[Any], emit: Emit) -> list[Outcome]:
+        """Emit each value when it is there; return the end."""
+        index = 0
+        for value in values:
+            self.interrupts.leave(call)  # not while a message is under way
+            emit(call, [(index, self._packed(call, value, index))])
+            index += 1
+            self.interrupts.enter(call)
+        return [(index, None)]
+
+    async def _stream_async(self, call: Incoming, values: AsyncIterable[Any], emit: Emit) -> list[Outcome]:
+        index = 0
+        kept = []
+        async for value in values:
+            if call.returns == STREAM:
+                emit(call, [(index, self._packed(call, value, index))])
+            elif index < call.returns:
+                kept.append(value)
+            index += 1
+        return [(index, None)] if call.returns == STREAM else self.pack_result(call, kept)
+
+    @staticmethod
+    def _collect(values: Iterable[Any], returns: int) -> Any:
+        """Return the first values of a generator that was called with a fixed number of returns."""
+        kept = list(values)[:returns]
+        return kept[0] if returns == 1 and kept else kept
+
+    def _packed(self, call: Incoming, value: Any, index: int) -> Packed:
+        return Packed(*pack.dumps(value, what=f"value {index} of {self.class_name}.{call.method}"))
+
+    def pack_result(self, call: Incoming, value: Any) -> list[Outcome]:
+        """Pickle what a method returned, in one part or in as many as the caller asked for."""
+        what = f"the result of {self.class_name}.{call.method}"
+        returns = call.returns
         if returns == 1:
             return [(0, Packed(*pack.dumps(value, what=what)))]
         if returns == 0:
             return [(-1, Packed(*pack.dumps(None, what=what)))]
+        if returns == STREAM:
+            raise TypeError(
+                f"{self.class_name}.{call.method} was called with num_returns='streaming' but does not yield"
+            )
         if len(value) != returns:
             raise ValueError(f"Task returned {len(value)} objects, but num_returns={returns}.")
         return [(i, Packed(*pack.dumps(part, what=f"{what}[{i}]"))) for i, part in enumerate(value)]
@@ -143,12 +195,6 @@ class Instance:
             error.add_note("Arguments arrive read-only, since several actors may share them: work on a .copy().")
         task = f"{self.class_name}.{name}"
         return Failed(failure.encode(error, task=task, pid=os.getpid(), actor=self.describe()))
-
-    def on_sigint(self, signum: int, frame: FrameType | None) -> None:
-        """Interrupt the running method once; drop the signal where none is running."""
-        if self._interruptible:
-            self._interruptible = False
-            raise KeyboardInterrupt
 
     def shutdown_hook(self) -> None:
         """Run the user's ``__ray_shutdown__``, if there is one; what it raises is ignored, as in Ray."""
@@ -187,3 +233,6 @@ _BUILT_IN: dict[str, Callable[..., Any]] = {
     "__ray_call__": _ray_call,
     "__ray_terminate__": _ray_terminate,
 }
+
+#: Stands for ``__init__`` as the call that an interrupt may hit.
+_INIT = Incoming([], b"", {}, "", 0, "__init__", 1, None, [])

@@ -16,13 +16,13 @@ import zmq
 from ipykernel.ipkernel import IPythonKernel
 from traitlets import Type
 
-from jactors.context import CallContext
 from jactors.errors import ProtocolError
 from jactors.ids import new_token
-from jactors.kernel.instance import Instance, Outcome
-from jactors.kernel.lanes import InlineLane, Lane, LoopLane, ThreadLane
+from jactors.kernel.incoming import Incoming, Outcome
+from jactors.kernel.instance import Instance
+from jactors.kernel.lanes import Bench, InlineLane, Lane, LoopLane, ThreadLane
 from jactors.kernel.mailbox import Mailbox
-from jactors.kernel.outbox import Incoming, Outbox
+from jactors.kernel.outbox import Outbox
 from jactors.kernel.output import ActorShell, Output
 from jactors.wire import messages
 from jactors.wire.connection import descriptor, readable
@@ -48,6 +48,10 @@ class ActorKernel(IPythonKernel):
         self._raw_parent = b""
         self._parent: dict[str, Any] = {}
         self._cell_context = copy_context()
+        self._lanes: dict[str | None, Lane] = {}
+        #: Calls to be passed over when their turn comes. Added to by the control thread.
+        self._cancelled: set[tuple[str, int]] = set()
+        self.control_handlers["actor_cancel_request"] = self.actor_cancel_request
         self.output = Output(self)
         self._shell_socket: zmq.Socket[bytes] = self.shell_stream.socket
         self._signer = messages.Signer(self.session.key, new_token(8))
@@ -68,20 +72,17 @@ class ActorKernel(IPythonKernel):
         self._leave = leave
         self._outbox = Outbox(self._shell_socket, self._signer, incarnation, self.output.mark)
         self._lanes = self._make_lanes(creation)
-        self._method_groups = creation.method_groups
         self.shell.user_ns["self"] = instance.self
         self.mailbox.resume()
 
     def _make_lanes(self, creation: Creation) -> dict[str | None, Lane]:
-        sizes: dict[str | None, int] = {None: creation.max_concurrency or (1000 if creation.is_async else 1)}
-        sizes.update(creation.concurrency_groups)
-        common = (self.actor, self.output, self._answer, self._context)
+        sizes = creation.sizes
+        bench = Bench(instance=self.actor, output=self.output, answer=self._answer, part=self._part)
         if creation.is_async:
-            return {group: LoopLane(size, *common) for group, size in sizes.items()}
+            return {group: LoopLane(bench, size) for group, size in sizes.items()}
         if sizes == {None: 1}:
-            return {None: InlineLane(*common)}
-        loop = asyncio.get_running_loop()
-        return {group: ThreadLane(size, group or "call", *common, loop) for group, size in sizes.items()}
+            return {None: InlineLane(bench)}
+        return {group: ThreadLane(bench, size, group or "call") for group, size in sizes.items()}
 
     # ------------------------------------------------------------------ receiving
 
@@ -139,15 +140,27 @@ class ActorKernel(IPythonKernel):
 
     # ------------------------------------------------------------------ running
 
-    def _context(self, call: Incoming) -> CallContext:
-        return CallContext(
-            task_id=f"{call.sender[:32]}{call.number:016x}", method=f"{self.actor.class_name}.{call.method}"
-        )
-
     def _start_call(self, call: Incoming) -> None:
-        group = call.group if call.group is not None else self._method_groups.get(call.method)
-        lane = self._lanes.get(group) or self._lanes[None]
-        lane.start(call)
+        if call.key in self._cancelled:
+            self._cancelled.discard(call.key)
+            call.flags["cancelled"] = True
+            self._answer(call, [(-1, self.actor.failed(call.method, asyncio.CancelledError()))])
+            return
+        (self._lanes.get(call.group) or self._lanes[None]).start(call)
+
+    def _part(self, call: Incoming, outcomes: list[Outcome]) -> None:
+        self._outbox.send(call, outcomes, last=False)
+        self._receive()
+
+    async def actor_cancel_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Control: end a call, queued or running. Runs in the control thread while the call runs."""
+        content = parent["content"]
+        key = (content["sender"], content["number"])
+        was = "running"
+        if not any(lane.cancel(key) for lane in self._lanes.values()):
+            was = "queued"  # or still under way: it is answered as cancelled when its turn comes
+            self._cancelled.add(key)
+        self.session.send(stream, "actor_cancel_reply", {"status": "ok", "was": was}, parent, ident)
 
     def _answer(self, call: Incoming, outcome: list[Outcome] | SystemExit) -> None:
         if isinstance(outcome, SystemExit):

@@ -8,7 +8,8 @@ sync, ``max_concurrency=n``, groups a pool of n persistent threads a group
 any ``async def`` method            tasks on the kernel's loop, a semaphore a group
 =================================== ================================================================
 
-A lane's `start` never waits; `answer` is called in the main thread, once a call.
+A lane's `start` never waits for a call to end but for the inline one's; `answer` is called in the
+main thread, once a call, `part` for each value of a stream before it.
 """
 
 from __future__ import annotations
@@ -16,17 +17,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
-from jactors.context import current_call
-from jactors.kernel.instance import Instance, Outcome
-from jactors.kernel.outbox import Incoming
+from jactors.context import CallContext, current_call
+from jactors.kernel.incoming import Incoming, Outcome
+from jactors.kernel.instance import Emit, Instance
 from jactors.kernel.output import Output
 
-__all__ = ["InlineLane", "Lane", "LoopLane", "ThreadLane"]
+__all__ = ["Bench", "InlineLane", "Lane", "LoopLane", "ThreadLane"]
 
-#: Takes the outcome of a call, or the SystemExit that it ended in.
-Answer = Callable[[Incoming, "list[Outcome] | SystemExit"], None]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What every lane works with."""
+
+    instance: Instance
+    output: Output
+    #: Takes the outcome of a call, or the SystemExit that it ended in. Of the main thread.
+    answer: Callable[[Incoming, list[Outcome] | SystemExit], None]
+    part: Emit
+
+    def begin(self, call: Incoming) -> None:
+        """Say in the current context which call runs."""
+        method = f"{self.instance.class_name}.{call.method}"
+        current_call.set(CallContext(task_id=call.task_id, method=method, flags=call.flags))
+
+    def end(self, call: Incoming, outcome: list[Outcome]) -> list[Outcome]:
+        """Return what the caller is told: a call that was cancelled has no result, whatever it did."""
+        if call.flags.get("cancelled") and not (outcome[-1][1] is not None and outcome[-1][1].failed):
+            return [(-1, self.instance.failed(call.method, asyncio.CancelledError()))]
+        return outcome
 
 
 class Lane(Protocol):
@@ -35,91 +56,109 @@ class Lane(Protocol):
     def start(self, call: Incoming) -> None:
         """Run `call` now or when there is room."""
 
+    def cancel(self, key: tuple[str, int]) -> bool:
+        """End a call that has started; from the control thread. False where there is none."""
+
 
 class InlineLane:
     """The main thread, one call after the other."""
 
-    def __init__(self, instance: Instance, output: Output, answer: Answer, context: Callable[[Incoming], Any]) -> None:
-        self._instance = instance
-        self._output = output
-        self._answer = answer
-        self._context = context
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
 
     def start(self, call: Incoming) -> None:
         """Run `call` to its end."""
-        self._output.enter(call.parent)
-        current_call.set(self._context(call))
+        bench = self._bench
+        bench.output.enter(call.parent)
+        bench.begin(call)
         try:
-            outcome: list[Outcome] | SystemExit = self._instance.run(call.method, call.groups, call.returns)
+            outcome: list[Outcome] | SystemExit = bench.end(call, bench.instance.run(call, bench.part))
         except SystemExit as leave:
             outcome = leave
-        self._answer(call, outcome)
+        bench.answer(call, outcome)
+
+    def cancel(self, key: tuple[str, int]) -> bool:
+        """Interrupt the running call."""
+        return self._bench.instance.interrupts.stop(key)
 
 
 class ThreadLane:
     """A pool of `size` threads that stay, so thread-locals survive between calls."""
 
-    def __init__(
-        self,
-        size: int,
-        name: str,
-        instance: Instance,
-        output: Output,
-        answer: Answer,
-        context: Callable[[Incoming], Any],
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
+    def __init__(self, bench: Bench, size: int, name: str) -> None:
+        self._bench = bench
         self._pool = ThreadPoolExecutor(size, thread_name_prefix=f"jactors-{name}")
-        self._instance = instance
-        self._output = output
-        self._answer = answer
-        self._context = context
-        self._loop = loop
+        self._loop = asyncio.get_running_loop()
+        #: Calls that wait for a thread. A dict operation at a time, from any thread.
+        self._waiting: dict[tuple[str, int], Incoming] = {}
 
     def start(self, call: Incoming) -> None:
         """Run `call` as soon as a thread is free."""
+        self._waiting[call.key] = call
         self._pool.submit(self._run, call)
 
     def _run(self, call: Incoming) -> None:
-        tokens = self._output.enter_thread(call.parent)
-        current_call.set(self._context(call))
+        bench = self._bench
+        self._waiting.pop(call.key, None)
+        tokens = bench.output.enter_thread(call.parent)
+        bench.begin(call)
+        outcome: list[Outcome] | SystemExit
         try:
-            outcome: list[Outcome] | SystemExit = self._instance.run(call.method, call.groups, call.returns)
+            started = not call.flags.get("cancelled")
+            outcome = bench.end(call, bench.instance.run(call, self._part) if started else [(0, None)])
         except SystemExit as leave:
             outcome = leave
         finally:
-            self._output.leave_thread(tokens)
-        self._loop.call_soon_threadsafe(self._answer, call, outcome)
+            bench.output.leave_thread(tokens)
+        self._loop.call_soon_threadsafe(bench.answer, call, outcome)
+
+    def _part(self, call: Incoming, outcomes: list[Outcome]) -> None:
+        self._loop.call_soon_threadsafe(self._bench.part, call, outcomes)
+
+    def cancel(self, key: tuple[str, int]) -> bool:
+        """Interrupt the thread of a running call; keep a waiting one from starting."""
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            waiting.flags["cancelled"] = True
+            return True
+        return self._bench.instance.interrupts.stop(key)
 
 
 class LoopLane:
     """Tasks on the kernel's loop, at most `size` under way."""
 
-    def __init__(
-        self, size: int, instance: Instance, output: Output, answer: Answer, context: Callable[[Incoming], Any]
-    ) -> None:
+    def __init__(self, bench: Bench, size: int) -> None:
+        self._bench = bench
         self._room = asyncio.Semaphore(size)
-        self._instance = instance
-        self._output = output
-        self._answer = answer
-        self._context = context
+        self._loop = asyncio.get_running_loop()
         #: The loop holds its tasks weakly; a call must not be collected while it waits.
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[tuple[str, int], tuple[asyncio.Task[None], Incoming]] = {}
 
     def start(self, call: Incoming) -> None:
         """Make a task of `call`; it starts when there is room, in the order of arrival."""
-        task = asyncio.get_running_loop().create_task(self._run(call))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = self._loop.create_task(self._run(call))
+        self._tasks[call.key] = (task, call)
 
     async def _run(self, call: Incoming) -> None:
-        async with self._room:
-            self._output.enter_thread(call.parent)  # the task's own context: nothing to undo
-            current_call.set(self._context(call))
-            try:
-                outcome: list[Outcome] | SystemExit = await self._instance.run_async(
-                    call.method, call.groups, call.returns
-                )
-            except SystemExit as leave:
-                outcome = leave
-        self._answer(call, outcome)
+        bench = self._bench
+        outcome: list[Outcome] | SystemExit
+        try:
+            async with self._room:
+                bench.output.enter_thread(call.parent)  # the task's own context: nothing to undo
+                bench.begin(call)
+                outcome = bench.end(call, await bench.instance.run_async(call, bench.part))
+        except asyncio.CancelledError as error:  # while it waited for room
+            outcome = [(-1, bench.instance.failed(call.method, error))]
+        except SystemExit as leave:
+            outcome = leave
+        self._tasks.pop(call.key, None)
+        bench.answer(call, outcome)
+
+    def cancel(self, key: tuple[str, int]) -> bool:
+        """Cancel the task of a call: CancelledError at its next ``await``."""
+        task, call = self._tasks.get(key, (None, None))
+        if task is None or call is None:
+            return self._bench.instance.interrupts.stop(key)
+        call.flags["cancelled"] = True
+        self._loop.call_soon_threadsafe(task.cancel)
+        return True

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from jactors.kernel.outbox import Incoming
+from jactors.kernel.incoming import Incoming
 
 __all__ = ["Mailbox"]
 

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import zmq
 
-from jactors.kernel.instance import Outcome
+from jactors.kernel.incoming import Incoming, Outcome
 from jactors.wire import messages
 
-__all__ = ["Incoming", "Outbox"]
-
-
-@dataclass(slots=True, eq=False)
-class Incoming:
-    """One call as it was read: verified, not unpickled."""
-
-    idents: list[bytes]
-    #: The header of the request, as it came.
-    header: bytes
-    #: Its parent header: the cell; the same object for calls of the same cell in a row.
-    parent: Any
-    sender: str
-    number: int
-    method: str
-    returns: int
-    group: str | None
-    groups: list[list[bytes]]
+__all__ = ["Outbox"]
 
 
 class Outbox:
@@ -43,14 +25,18 @@ class Outbox:
         self._mark = mark
         self.answered = 0
 
-    def send(self, call: Incoming, outcomes: list[Outcome]) -> None:
-        """Answer `call` now."""
+    def send(self, call: Incoming, outcomes: list[Outcome], *, last: bool = True) -> None:
+        """Answer `call` now, in whole or (not `last`) in part."""
         results, streams, frames = [], [], []
         for index, payload in outcomes:
-            results.append([call.number, index, payload.failed, 1 + len(payload.buffers)])
+            if payload is None:  # the end of a stream
+                results.append([call.number, index, False, 0, False])
+                continue
+            results.append([call.number, index, payload.failed, 1 + len(payload.buffers), False])
             streams.append(payload.stream)
             frames.append(payload.stream)
             frames += payload.buffers
+        results[-1][-1] = last
         content: dict[str, Any] = {"status": "ok", "incarnation": self._incarnation, "results": results}
         mark = self._mark()
         if mark:
@@ -62,5 +48,5 @@ class Outbox:
             streams=streams,
             buffers=frames,
         )
-        self.answered += 1
+        self.answered += last
         messages.send(self._socket, [*call.idents, *packed])

@@ -6,34 +6,80 @@ from collections.abc import Sequence
 from typing import Any
 
 from jactors.objects.store import Entry, Payload
+from jactors.objects.stream import Stream
 
 __all__ = ["Call"]
 
 
 class Call:
-    """One call on its way: made by a handle, ended through its entries."""
+    """One call: made by a handle, ended through its entries or its stream."""
 
-    __slots__ = ("batch", "blocked", "entries", "groups", "head", "method", "number", "parent")
+    __slots__ = (
+        "__weakref__",
+        "batch",
+        "blocked",
+        "entries",
+        "group",
+        "groups",
+        "method",
+        "number",
+        "parent",
+        "retries",
+        "retry_on",
+        "returns",
+        "stream",
+    )
 
     def __init__(
-        self, *, number: int, method: str, head: list[Any], groups: Sequence[Sequence[bytes]], entries: list[Entry]
+        self,
+        *,
+        number: int,
+        method: str,
+        groups: Sequence[Sequence[bytes]],
+        entries: list[Entry],
+        returns: int = 1,
+        group: str | None = None,
+        retries: int = 0,
+        stream: Stream | None = None,
     ) -> None:
+        #: Of the submitting process; with its name it is the task's identifier.
         self.number = number
         self.method = method
-        #: What the actor reads of it in the signed content, see `Link._send`.
-        self.head = head
         #: The pickled arguments, then one group for each top-level ref among them.
         self.groups: list[Sequence[bytes]] = list(groups)
         self.entries = entries
-        #: Arguments that are still pending; of the link's lock.
+        #: How many values it returns; -1 streams them.
+        self.returns = returns
+        #: The concurrency group that it runs in.
+        self.group = group
+        #: Times it may be sent again when its actor dies under it; -1 without limit.
+        self.retries = retries
+        #: Exceptions of the method after which it is run again, as one of the retries.
+        self.retry_on: tuple[type[BaseException], ...] = ()
+        self.stream = stream
+        #: Arguments that are still pending. Of the link's lock, as is the next.
         self.blocked = 0
+        #: Calls of its message that have not been answered, shared by them.
+        self.batch = [1]
+        #: The header of the cell that submitted it, as JSON.
         self.parent = b"{}"
-        self.batch: list[int] | None = None
+
+    def head(self) -> list[Any]:
+        """Return what the actor reads of it in the signed content."""
+        sizes = [len(group) for group in self.groups]
+        return [self.number, self.method, self.returns, self.group, sizes]
+
+    def results(self, index: int, payload: Payload | None) -> list[tuple[Entry, Payload]]:
+        """Return the entries that one row of a reply ends: that of `index`, or all of them for -1."""
+        if self.stream is not None:
+            return self.stream.results(index, payload)
+        assert payload is not None
+        return [(entry, payload) for entry in (self.entries if index < 0 else self.entries[index : index + 1])]
 
     def fail(self, payload: Payload) -> None:
-        """End all entries in `payload`."""
-        for entry in self.entries:
-            entry.end(payload)
+        """End all that has not ended in `payload`."""
+        for entry, each in self.results(-1, payload):
+            entry.end(each)
 
     def size(self) -> int:
         """Return the number of bytes of its arguments."""

@@ -39,10 +39,8 @@ class Creation:
     sources: dict[str, str] = field(default_factory=dict)
     #: The parent header of the cell that made the actor: output of ``__init__`` goes there.
     parent: bytes = b"{}"
-    max_concurrency: int | None = None
-    concurrency_groups: dict[str, int] = field(default_factory=dict)
-    #: Groups of methods that declare one.
-    method_groups: dict[str, str] = field(default_factory=dict)
+    #: Calls that run at once, by concurrency group; None is the default group.
+    sizes: dict[str | None, int] = field(default_factory=lambda: {None: 1})
     is_async: bool = False
 
     def write(self, path: Path) -> None:

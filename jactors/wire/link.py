@@ -10,9 +10,9 @@ Guarantees: calls of this process start in the order of `submit`, also when an e
 for an argument; each ends exactly once; none is sent before the actor is alive, and what is not
 yet sent waits here, where it can be counted.
 
-* One message a call while the actor keeps up; when a backlog builds, a message carries up to
-  `BATCH` calls. At most `WINDOW` unanswered messages are under way, so neither side can fill the
-  other's buffers (two sides that both write without reading deadlock at zmq's high-water mark).
+* One message a call while the actor keeps up; when a backlog builds, a message carries many. What
+  is sent when is `Backlog`'s to say. (Two sides that both write without reading deadlock at zmq's
+  high-water mark: the window of the backlog keeps them from it, and the mark is off.)
 * The DEALER is used under `_lock` from any thread. A send can swallow the socket's edge-triggered
   read event, so every send is followed by a look at `EVENTS`.
 * A reply that says its calls have published output is held until the output has been relayed
@@ -26,7 +26,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import zmq
 
@@ -34,6 +33,7 @@ from jactors.errors import ProtocolError
 from jactors.ids import new_token
 from jactors.objects.store import Entry, Payload
 from jactors.wire import messages
+from jactors.wire.backlog import Backlog, Traffic
 from jactors.wire.call import Call
 from jactors.wire.connection import Connection, descriptor, readable
 from jactors.wire.io import IOThread
@@ -45,9 +45,6 @@ __all__ = ["Link"]
 
 log = logging.getLogger("jactors")
 
-WINDOW = 4
-BATCH = 128
-BATCH_BYTES = 1 << 20
 MARK_TIMEOUT = 1.0
 
 
@@ -65,7 +62,7 @@ class Link:
         ``Counter pid=123``, for lines relayed to a script.
     """
 
-    def __init__(self, io: IOThread, relay: Relay, *, actor_id: str, sender: str) -> None:
+    def __init__(self, io: IOThread, relay: Relay, *, actor_id: str, sender: str, traffic: Traffic) -> None:
         self._io = io
         self._sender = sender
         self._relay = relay
@@ -73,9 +70,10 @@ class Link:
         self.label = actor_id[:8]
         self._lock = threading.RLock()
         # --- all below: under _lock
-        self._queue: deque[Call] = deque()
-        self._sent: dict[int, Call] = {}
-        self._unanswered = 0
+        self.traffic = traffic
+        self._backlog = Backlog(traffic)
+        #: While the actor restarts: how calls that may not be sent again end.
+        self._down: Callable[[Call], Payload] | None = None
         self._closed: Callable[[Call], Payload] | None = None
         self._dealer: zmq.Socket[bytes] | None = None
         self._fd = -1
@@ -95,18 +93,19 @@ class Link:
 
     def pending(self) -> int:
         """Return how many calls have not ended."""
-        return len(self._queue) + len(self._sent)
+        return len(self._backlog)
 
     def submit(self, call: Call, needs: Sequence[Entry] = ()) -> None:
         """Queue `call`; `needs` are the top-level refs among its arguments, in the order of its groups."""
         call.parent = self._relay.parents.current()
         ended: list[tuple[Entry, Payload]] = []
         with Shield(), self._lock:
-            if self._closed is not None:
-                ended = [(entry, self._closed(call)) for entry in call.entries]
+            why = self._closed or (None if call.retries else self._down)
+            if why is not None:
+                ended = call.results(-1, why(call))
             else:
-                self._queue.append(call)
                 call.blocked = len(needs)
+                self._backlog.add(call)
                 ended = self._pump()
         _deliver(ended)
         if needs:
@@ -127,7 +126,7 @@ class Link:
         try:
             while not entry.done:
                 if not mine and self._dealer is not None:
-                    with self._lock:
+                    with Shield(), self._lock:
                         if self._reader == 0 and self._dealer is not None:
                             self._reader = threading.get_ident()
                             self._io.mute(self._fd)
@@ -162,100 +161,80 @@ class Link:
         if not payload.failed:
             call.groups[at] = (payload.stream, *payload.buffers)  # type: ignore[attr-defined]
         with Shield(), self._lock:
-            call.blocked -= 1
-            ended: list[tuple[Entry, Payload]] = []
             if payload.failed:
-                ended = [(each, payload) for each in call.entries]
-                if call in self._queue:
-                    self._queue.remove(call)
-            if call.blocked == 0 or payload.failed:
-                ended += self._pump()
+                self._backlog.drop(call)
+                ended = call.results(-1, payload)
+            else:
+                self._backlog.unblock(call)
+                ended = []
+            ended += self._pump()
         _deliver(ended)
 
     # ---------------------------------------------------------------- under the lock
 
     def _pump(self) -> list[tuple[Entry, Payload]]:
-        """Send what the window allows; return what ended meanwhile."""
-        while self._queue and self._open and self._unanswered < WINDOW:
-            batch: list[Call] = []
-            size = 0
-            while self._queue and len(batch) < BATCH and size < BATCH_BYTES:
-                call = self._queue[0]
-                if call.blocked or (batch and call.parent != batch[0].parent):
-                    break
-                self._queue.popleft()
-                batch.append(call)
-                if self._queue:
-                    size += call.size()
-            if not batch:
-                break
-            self._send(batch)
-        return self._drain() if self._dealer is not None else []
+        """Send what the backlog allows, read what has arrived; return what ended by it."""
+        self._send()
+        return self._drain()
 
-    def _send(self, batch: list[Call]) -> None:
-        assert self._dealer is not None and self._signer is not None
-        left = [len(batch)]
-        frames: list[bytes] = []
-        streams: list[bytes] = []
-        heads: list[Any] = []
-        for call in batch:
-            call.batch = left
-            self._sent[call.number] = call
-            heads.append([call.number, *call.head, [len(group) for group in call.groups]])
-            for group in call.groups:
-                streams.append(group[0])
-                frames += group
-        content = {"incarnation": self.incarnation, "calls": heads}
-        packed = self._signer.pack(messages.CALL, content, parent=batch[0].parent, streams=streams, buffers=frames)
-        messages.send(self._dealer, packed)
-        self._unanswered += 1
+    def _send(self) -> None:
+        if not self._open or self._dealer is None or self._signer is None:
+            return
+        for batch in self._backlog.batches():
+            frames: list[bytes] = []
+            streams: list[bytes] = []
+            for call in batch:
+                for group in call.groups:
+                    streams.append(group[0])
+                    frames += group
+            content = {"incarnation": self.incarnation, "calls": [call.head() for call in batch]}
+            parent = batch[0].parent
+            packed = self._signer.pack(messages.CALL, content, parent=parent, streams=streams, buffers=frames)
+            messages.send(self._dealer, packed)
 
     def _drain(self) -> list[tuple[Entry, Payload]]:
-        """Read what has arrived; return the entries that end by it."""
+        """Read what has arrived, send what that makes room for; return the entries that end by it."""
         ended: list[tuple[Entry, Payload]] = []
         dealer = self._dealer
         while dealer is not None and readable(dealer):
-            frames = dealer.recv_multipart(zmq.NOBLOCK)
             try:
-                self._reply(frames, ended)
+                if self._reply(dealer.recv_multipart(zmq.NOBLOCK), ended):
+                    self._send()
             except (ProtocolError, KeyError, IndexError, TypeError, ValueError) as error:
                 self.refused += 1
                 log.warning("actor %s: refused a reply: %s", self.label, error)
-            if self._queue and self._unanswered < WINDOW:
-                ended += self._pump()
         return ended
 
-    def _reply(self, frames: list[bytes], ended: list[tuple[Entry, Payload]]) -> None:
+    def _reply(self, frames: list[bytes], ended: list[tuple[Entry, Payload]]) -> bool:
+        """Take one reply; return whether a call has been answered to its end."""
         assert self._signer is not None
         message = self._signer.unpack(messages.split(frames)[1])
         content = message.content
         if message.msg_type != messages.REPLY or content["incarnation"] != self.incarnation:
             raise ProtocolError(f"{message.msg_type} of incarnation {content.get('incarnation')} is not the answer")
         groups, at = [], 0
-        for *_, size in content["results"]:
+        for _, _, _, size, _ in content["results"]:
             groups.append(message.buffers[at : at + size])
             at += size
-        messages.check_digest(message, [group[0] for group in groups])
+        messages.check_digest(message, [group[0] for group in groups if group])
         mark = content.get("mark", 0)
-        for (number, index, failed, _), group in zip(content["results"], groups, strict=True):
-            call = self._sent.get(number)
+        finished = False
+        for (number, index, failed, _, last), group in zip(content["results"], groups, strict=True):
+            call = self._backlog.sent(number)
             if call is None:
                 continue
-            payload = from_frames(failed, group)
-            entries = call.entries if index < 0 else call.entries[index : index + 1]
+            results = call.results(index, from_frames(failed, group) if group else None)
             if mark > self._mark:
                 deadline = time.monotonic() + MARK_TIMEOUT
                 if not self._held:
                     self._io.call_later(MARK_TIMEOUT, self._release_late)
-                self._held.extend((mark, deadline, entry, payload) for entry in entries)
+                self._held.extend((mark, deadline, *result) for result in results)
             else:
-                ended += [(entry, payload) for entry in entries]
-            if index < 0 or index == len(call.entries) - 1:
-                del self._sent[number]
-                assert call.batch is not None
-                call.batch[0] -= 1
-                if call.batch[0] == 0:
-                    self._unanswered -= 1
+                ended += results
+            if last:
+                self._backlog.finish(call)
+                finished = True
+        return finished
 
     # ---------------------------------------------------------------- the I/O thread
 
@@ -271,7 +250,6 @@ class Link:
             self._signer = messages.Signer(connection.key, sender)
             self.incarnation = connection.incarnation
             self._mark = 0
-            self._unanswered = 0
             self._dealer = connection.socket(self._io.context, zmq.DEALER, "shell", identity=sender.encode())
             self._fd = descriptor(self._dealer)
             if self._reader == 0:
@@ -284,28 +262,29 @@ class Link:
         """The actor is alive: send."""
         with self._lock:
             self._open = True
+            self._down = None
             ended = self._pump()
         _deliver(ended)
 
     def fail(self, why: Callable[[Call], Payload], *, for_good: bool) -> None:
         """The incarnation has died: end its calls in ``why(call)``; all later ones too if `for_good`.
 
-        Replies that had arrived are delivered first.
+        Replies that had arrived are delivered first. Calls that may be sent again wait for `open`.
         """
         with self._lock:
             ended = self._drain()
             self._open = False
-            calls = [*self._sent.values(), *self._queue]
-            self._sent.clear()
-            self._queue.clear()
-            self._unanswered = 0
             if for_good:
                 self._closed = why
+                over = self._backlog.clear()
+            else:
+                self._down = why
+                over = self._backlog.lose()
             held, self._held = self._held, deque()
         self._on_iopub()
         _deliver(ended)
         _deliver([(entry, payload) for _, _, entry, payload in held])
-        for call in calls:
+        for call in over:
             call.fail(why(call))
         self.disconnect()
 

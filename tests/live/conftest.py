@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import psutil
@@ -104,3 +105,11 @@ def gone(*pids, timeout=PATIENCE):
             continue
     _, alive = psutil.wait_procs(processes, timeout=timeout)
     return [process.pid for process in alive]
+
+
+def until_exists(path):
+    """Wait until an actor has made a file: it says so that it runs."""
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.002)

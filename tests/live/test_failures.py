@@ -12,7 +12,7 @@ import time
 import pytest
 
 import jactors
-from tests.live.conftest import gone
+from tests.live.conftest import gone, until_exists
 
 TIMEOUT = 30
 exceptions = jactors.exceptions
@@ -103,6 +103,13 @@ class Risky:
         return os.getpid()
 
 
+def running(self, path):
+    """A method that says when it runs, and goes on until it is stopped."""
+    open(path, "w").close()
+    while True:
+        time.sleep(0.002)
+
+
 @pytest.fixture(scope="module")
 def risky(session):
     return Risky.remote()
@@ -134,7 +141,9 @@ def error_of(ref, kind=Exception):
 )
 def test_exceptions_keep_their_type(risky, kind, args):
     error = error_of(risky.raises.remote(kind, *args), kind)
-    assert isinstance(error, exceptions.TaskError) and type(error.cause) is kind and error.cause.args == kind(*args).args
+    raised = kind(*args)  # OSError picks a subclass
+    assert isinstance(error, exceptions.TaskError)
+    assert type(error.cause) is type(raised) and error.cause.args == raised.args
     assert risky.ok() > 0
 
 
@@ -400,10 +409,23 @@ def test_killed_from_outside(session):
     assert error_of(ref, exceptions.ActorDiedError).signal == "SIGKILL"
 
 
-def test_sigterm_ends_it(session):
+def test_sigterm_ends_an_idle_one(session):
     actor = Risky.remote()
-    os.kill(actor.pid(), signal.SIGTERM)
-    error = error_of(actor.wait_for.remote("/nonexistent/gate"), exceptions.ActorDiedError)
+    pid = actor.pid()
+    os.kill(pid, signal.SIGTERM)
+    assert gone(pid, timeout=5) == []
+    error = error_of(actor.ok.remote(), exceptions.ActorDiedError)
+    assert error.exitcode == 143 or error.signal == "SIGTERM"
+
+
+def test_sigterm_ends_a_busy_one(session, tmp_path):
+    actor = Risky.remote()
+    pid = actor.pid()
+    ref = actor.__ray_call__.remote(running, str(tmp_path / "runs"))
+    until_exists(tmp_path / "runs")
+    os.kill(pid, signal.SIGTERM)
+    assert gone(pid, timeout=5) == []
+    error = error_of(ref, exceptions.ActorDiedError)
     assert error.exitcode == 143 or error.signal == "SIGTERM"
 
 
@@ -426,21 +448,29 @@ def test_sys_exit_in_a_method(session, code, exitcode):
         assert "a reason" in error.last_output
 
 
-def test_exit_actor_in_init_and_caught(session):
-    @jactors.remote
-    class Leaves:
-        def __init__(self, now):
-            if now:
-                jactors.actor.exit_actor()
+@jactors.remote
+class Leaves:
+    def __init__(self, now=False):
+        if now:
+            jactors.actor.exit_actor()
 
-        def catch(self):
-            try:
-                jactors.actor.exit_actor()
-            except SystemExit:
-                return "went on"
+    def catch(self):
+        try:
+            jactors.actor.exit_actor()
+        except SystemExit:
+            return "went on"
 
+
+def test_exit_actor_in_init(session):
     assert "exit_actor" in str(error_of(Leaves.remote(True).catch.remote(), exceptions.ActorDiedError))
-    assert "exit_actor" in str(error_of(Leaves.remote(False).catch.remote(), exceptions.ActorDiedError))
+
+
+def test_exit_actor_cannot_be_caught(session):
+    actor = Leaves.remote()
+    pid = jactors.get(actor.__ray_call__.remote(lambda self: __import__("os").getpid()))
+    actor.catch.remote()
+    assert gone(pid, timeout=5) == []
+    assert "exit_actor" in str(error_of(actor.catch.remote(), exceptions.ActorDiedError))
 
 
 def test_how_it_ends_runs_what_it_should(session, tmp_path):

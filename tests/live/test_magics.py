@@ -71,7 +71,7 @@ def test_an_actor_lists_its_session_too(notebook):
             from jactors.notebook import magics
             return repr(magics.execute("list"))
         seer = Counter.options(name="seer").remote()
-        print(seer.__ray_call__.remote(look) and jactors.get(seer.__ray_call__.remote(look)))
+        print(jactors.get(seer.__ray_call__.remote(look)))
         """,
     )
     assert re.search(r"Counter +seer +alive", texts(outputs))

@@ -59,8 +59,7 @@ def test_the_plain_text_is_an_aligned_table():
         "actor     class    name       state    pid   restarts  cores  GPUs  note",
         "--------  -------  ---------  -------  ----  --------  -----  ----  ----",
         "3fa2c1d0  Counter  tally      alive    4711  1 of 3    0-2,5  0",
-        "5e870970  Model    big <one>  pending  -     0         -      -     "
-        "waits for 1 GPU: 0 of 1 free; held by Counter 3fa2c1d0 (1)",
+        f"5e870970  Model    big <one>  pending  -     0         -      -     {WAITING['reason']}",
     ]
 
 

@@ -1,0 +1,114 @@
+"""`ObjectRefGenerator`: the values of a generator method, while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from jactors import session
+from jactors.errors import GetTimeoutError
+from jactors.objects.refs import ObjectRef
+from jactors.objects.store import Entry
+from jactors.objects.stream import END, Stream
+from jactors.wire.link import Link
+
+__all__ = ["ObjectRefGenerator"]
+
+
+class ObjectRefGenerator:
+    """Yields a ref for each value as soon as it is there: ``for ref in h.gen.remote()``, or ``async for``.
+
+    Where the method raises, the ref behind its last value raises that error in `get`. Dropping the
+    generator does not stop the method; `cancel` does.
+    """
+
+    def __init__(self, stream: Stream, link: Link) -> None:
+        self._stream = stream
+        self._link = link
+
+    def __iter__(self) -> Iterator[ObjectRef[Any]]:
+        return self
+
+    def __next__(self) -> ObjectRef[Any]:
+        return self._next(None)
+
+    def _next(self, timeout: float | None) -> ObjectRef[Any]:
+        """Return the next ref; wait at most `timeout` seconds for it."""
+        entry = self._stream.peek()
+        if not entry.done:
+            session.wait(entry, timeout)
+        if not entry.done:
+            raise GetTimeoutError(f"the next value was not there within {timeout} s; the method goes on")
+        if entry.payload is END:
+            raise StopIteration
+        self._stream.take()
+        return ObjectRef(entry)
+
+    def __aiter__(self) -> ObjectRefGenerator:
+        return self
+
+    async def __anext__(self) -> ObjectRef[Any]:
+        entry = self._stream.peek()
+        if not entry.done:
+            loop = asyncio.get_running_loop()
+            there = loop.create_future()
+            entry.on_end(lambda _: loop.call_soon_threadsafe(lambda: there.done() or there.set_result(None)))
+            await there
+        if entry.payload is END:
+            raise StopAsyncIteration
+        self._stream.take()
+        return ObjectRef(entry)
+
+    def values(self) -> Iterator[Any]:
+        """Yield the values themselves."""
+        for ref in self:
+            yield ref._entry.load()
+
+    def completed(self) -> ObjectRef[Any]:
+        """Return a ref that ends with the method: in None, or in what it raised."""
+        entry = Entry(self._stream.peek().id, None)
+
+        def look(at: Entry) -> None:
+            payload = at.payload
+            assert payload is not None
+            if payload is END or payload.failed:
+                entry.end(payload)
+            else:
+                self._stream.behind(at).on_end(look)
+
+        self._stream.peek().on_end(look)
+        return ObjectRef(entry)
+
+    def next_ready(self) -> bool:
+        """Return whether the next ref would come at once."""
+        entry = self._stream.peek()
+        return entry.done and entry.payload is not END
+
+    def is_finished(self) -> bool:
+        """Return whether all refs were consumed and the method has ended."""
+        return self._stream.peek().payload is END
+
+    def task_id(self) -> Any:
+        """Return the identifier of the call."""
+        return ObjectRef(self._stream.peek()).task_id()
+
+    def close(self) -> NoReturn:
+        """Not supported, as in Ray: `cancel` ends the method."""
+        raise NotImplementedError("Gen.close is not supported: use jactors.cancel")
+
+    def send(self, value: Any) -> NoReturn:
+        """Not supported, as in Ray."""
+        raise NotImplementedError("Gen.send is not supported.")
+
+    def throw(self, value: Any) -> NoReturn:
+        """Not supported, as in Ray."""
+        raise NotImplementedError("Gen.throw is not supported.")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "You cannot return or pass a generator to other task. Serializing an ObjectRefGenerator is not allowed."
+        )
+
+    def __repr__(self) -> str:
+        return f"ObjectRefGenerator({self._stream.peek().id[:24].hex()})"

@@ -1,0 +1,91 @@
+"""Streams: the values of one generator call, entry by entry, while it runs.
+
+The entry of the next value exists before the value does, so that whoever wants it waits for it as
+for any other. The one behind the last value ends in `END`; so does, behind it, the one that carries
+the error of a generator that raised.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from jactors.objects.store import Entry, Payload
+
+__all__ = ["END", "Stream"]
+
+
+class _End:
+    """The payload behind the last value."""
+
+    failed = False
+
+    def load(self) -> Any:
+        """Return None: what a generator's call comes to in the end."""
+        return None
+
+    def size(self) -> int:
+        """Return 0."""
+        return 0
+
+
+END: Payload = _End()
+
+
+class Stream:
+    """The entries of one call.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the entry of an index.
+    """
+
+    def __init__(self, make: Callable[[int], Entry]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        #: Entries that were not consumed.
+        self._entries: dict[int, Entry] = {}
+        #: The index of the next value to be consumed, and of the next to arrive.
+        self.consumed = 0
+        self._arrived = 0
+
+    def results(self, index: int, payload: Payload | None) -> list[tuple[Entry, Payload]]:
+        """Return what the arrival of a value (None: of the end) ends; index -1 is the next one, and a failure.
+
+        A value that has arrived before, from an incarnation that died, is passed over.
+        """
+        with self._lock:
+            at = self._arrived if index < 0 else index
+            if at < self._arrived:
+                return []
+            self._arrived = at + 1
+            ended = [(self._entry(at), END if payload is None else payload)]
+            if payload is not None and payload.failed:
+                self._arrived += 1
+                ended.append((self._entry(at + 1), END))
+            return ended
+
+    def peek(self) -> Entry:
+        """Return the entry of the next value, arrived or not."""
+        with self._lock:
+            return self._entry(self.consumed)
+
+    def behind(self, entry: Entry) -> Entry:
+        """Return the entry behind one of this stream."""
+        with self._lock:
+            return self._entry(int.from_bytes(entry.id[24:], "big") + 1)
+
+    def take(self) -> None:
+        """Consume the next value, which has arrived; the end is never consumed."""
+        with self._lock:
+            if self._entry(self.consumed).payload is not END:
+                self._entries.pop(self.consumed, None)
+                self.consumed += 1
+
+    def _entry(self, index: int) -> Entry:
+        entry = self._entries.get(index)
+        if entry is None:
+            entry = self._entries[index] = self._make(index)
+        return entry
