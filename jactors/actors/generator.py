@@ -51,10 +51,13 @@ class ObjectRefGenerator:
     async def __anext__(self) -> ObjectRef[Any]:
         entry = self._stream.peek()
         if not entry.done:
-            loop = asyncio.get_running_loop()
-            there = loop.create_future()
-            entry.on_end(lambda _: loop.call_soon_threadsafe(lambda: there.done() or there.set_result(None)))
-            await there
+            loop, there = asyncio.get_running_loop(), asyncio.Event()
+
+            def ring(_: Entry) -> None:
+                loop.call_soon_threadsafe(there.set)
+
+            entry.on_end(ring)
+            await there.wait()
         if entry.payload is END:
             raise StopAsyncIteration
         self._stream.take()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from typing import Any
 
 import zmq
@@ -34,6 +35,15 @@ class _Subscribed(IOPubThread):
             self.on_subscriber()
 
 
+class _NoThread:
+    """Stands where ipykernel has its shell-channel thread: false, but 7.4 asks it for its parent without looking."""
+
+    parent_thread = threading.main_thread()
+
+    def __bool__(self) -> bool:
+        return False
+
+
 class ActorApp(IPKernelApp):
     """The application of one actor's process."""
 
@@ -55,7 +65,7 @@ class ActorApp(IPKernelApp):
         """Make the control channel, without the shell-channel thread."""
         super().init_control(context)
         self.shell_channel_thread.io_loop.close(all_fds=True)
-        self.shell_channel_thread = None
+        self.shell_channel_thread = _NoThread()
         for socket in (self.shell_socket, self.control_socket, self.stdin_socket):
             socket.hwm = 0
 

@@ -40,6 +40,10 @@ class ActorKernel(IPythonKernel):
     implementation = "jactors"
     shell_class = Type(ActorShell)
 
+    @property
+    def _supports_kernel_subshells(self) -> bool:
+        return False  # they are of the shell-channel thread; see `ActorApp`
+
     def start(self) -> None:
         """Read shell, control and iopub; calls wait until `animate`."""
         super().start()
@@ -121,6 +125,8 @@ class ActorKernel(IPythonKernel):
             self._raw_parent, self._parent = message.raw_parent, message.parent
         calls, streams, at = [], [], 0
         for number, method, returns, group, sizes in content["calls"]:
+            if not (isinstance(number, int) and isinstance(method, str) and isinstance(returns, int) and sizes):
+                raise ProtocolError(f"a call that makes no sense: {number!r}, {method!r}, {returns!r}, {sizes!r}")
             groups = []
             for size in sizes:
                 groups.append(list(message.buffers[at : at + size]))
@@ -137,6 +143,15 @@ class ActorKernel(IPythonKernel):
         request = self.shell_main(None, [zmq.Frame(frame) for frame in frames])
         await asyncio.get_running_loop().create_task(request, context=self._cell_context)
         self._on_shell()
+
+    def _abort_queues(self, subshell_id: str | None = None) -> None:
+        """A cell has failed: the cells that its client has sent already are not run; calls are."""
+        self._aborting = True
+        self._receive()
+        self.mailbox.put(self._stop_aborting)
+
+    def _stop_aborting(self) -> None:
+        self._aborting = False
 
     # ------------------------------------------------------------------ running
 

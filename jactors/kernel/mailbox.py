@@ -39,7 +39,7 @@ class Mailbox:
     ) -> None:
         self._start = start
         self._stock = stock
-        self._items: deque[Incoming | Sequence[Any]] = deque()
+        self._items: deque[Incoming | Sequence[Any] | Callable[[], None]] = deque()
         #: The instance is not made yet, a cell runs, or the process is about to leave.
         self._paused = True
         self._running = False
@@ -48,8 +48,8 @@ class Mailbox:
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, item: Incoming | Sequence[Any]) -> None:
-        """Queue a call or the raw frames of a stock message."""
+    def put(self, item: Incoming | Sequence[Any] | Callable[[], None]) -> None:
+        """Queue a call, the raw frames of a stock message, or something to be done when its turn comes."""
         self._items.append(item)
 
     def resume(self) -> None:
@@ -72,6 +72,8 @@ class Mailbox:
                 item = self._items.popleft()
                 if isinstance(item, Incoming):
                     self._start(item)
+                elif callable(item):
+                    item()
                 else:
                     self._cell(item)
                 if time.monotonic() > until and self._items:

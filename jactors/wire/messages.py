@@ -51,6 +51,9 @@ FETCHED = "object_reply"
 #: On iopub: what the actor says about itself.
 STATUS = "actor_status"
 
+#: Refused where their number is not new.
+_NUMBERED = frozenset({CALL, REPLY, FETCH, FETCHED})
+
 PROTOCOL_VERSION = "5.4"
 
 
@@ -159,9 +162,10 @@ class Signer:
             sender, msg_type = header["session"], header["msg_type"]
         except (ValueError, KeyError, TypeError) as error:
             raise ProtocolError(f"a signed message that is not Jupyter's: {error!r}") from error
-        if isinstance(content, dict) and (seq := content.get("seq")) is not None:
-            if seq <= self._seen.get(sender, 0):
-                raise ProtocolError(f"message {seq} of {sender} came again")
+        if msg_type in _NUMBERED:
+            seq = content.get("seq") if isinstance(content, dict) else None
+            if not isinstance(seq, int) or seq <= self._seen.get(sender, 0):
+                raise ProtocolError(f"{msg_type} {seq} of {sender} came again, or has no number")
             self._seen[sender] = seq
         return Message(msg_type, sender, content, signed[0], signed[1], signed[2], frames[5:])
 
