@@ -7,6 +7,7 @@ A driver has neither.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,9 @@ __all__ = [
     "CallContext",
     "current_actor",
     "current_call",
+    "leave",
     "set_current_actor",
+    "set_leave",
     "set_user_class",
     "user_class",
 ]
@@ -54,6 +57,7 @@ class CallContext:
 
 _actor: ActorIdentity | None = None
 _user_class: type | None = None
+_leave: Callable[[SystemExit], None] | None = None
 
 #: The call on whose behalf the current thread or task runs.
 current_call: ContextVar[CallContext | None] = ContextVar("jactors_call", default=None)
@@ -62,6 +66,18 @@ current_call: ContextVar[CallContext | None] = ContextVar("jactors_call", defaul
 def current_actor() -> ActorIdentity | None:
     """Return the actor that this process is, or None in a driver."""
     return _actor
+
+
+def leave(why: SystemExit) -> None:
+    """Make the actor that this process is end, whatever becomes of the exception; from any thread."""
+    if _leave is not None:
+        _leave(why)
+
+
+def set_leave(function: Callable[[SystemExit], None]) -> None:
+    """Say what `leave` does."""
+    global _leave  # noqa: PLW0603
+    _leave = function
 
 
 def user_class() -> type | None:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from jactors import session
 from jactors.actors.handle import ActorHandle, revive
 from jactors.actors.shape import ClassShape
-from jactors.context import current_actor, current_call, user_class
+from jactors.context import current_actor, current_call, leave, user_class
 from jactors.errors import ActorExit
 from jactors.wire.backlog import Traffic
 
@@ -49,7 +49,9 @@ def exit_actor() -> NoReturn:
     """
     if current_actor() is None:
         raise TypeError("exit_actor API is called on a non-actor worker: this process is not an actor")
-    raise ActorExit(0)
+    why = ActorExit(0)
+    leave(why)  # also where the method catches the exception
+    raise why
 
 
 class RuntimeContext:

@@ -16,13 +16,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from tornado.ioloop import IOLoop
 
 from jactors import session
-from jactors.context import ActorIdentity, set_current_actor
+from jactors.context import ActorIdentity, set_current_actor, set_leave
 from jactors.errors import ActorExit
 from jactors.kernel.app import ActorApp
 from jactors.kernel.instance import Instance
@@ -36,6 +37,9 @@ __all__ = ["main", "run", "warm"]
 #: How long ``__init__`` waits for its owner to listen to its output, in seconds.
 SUBSCRIBER_TIMEOUT = 0.5
 
+#: How long calls in other threads may go on when the actor leaves, in seconds: as Ray has it.
+LEAVE_TIMEOUT = 30.0
+
 
 class _Life:
     """One life of an actor: from bound sockets to the exit code."""
@@ -48,10 +52,12 @@ class _Life:
         self._instance = Instance(self._creation, label)
         self._exit: SystemExit | None = None
         self._born = False
+        self._loop = IOLoop.current()
+        self._give_up = 0.0
 
     def run(self) -> int:
         """Live; return the exit code."""
-        loop = IOLoop.current()
+        loop = self._loop
         listening = threading.Lock()
 
         def subscribed() -> None:
@@ -64,7 +70,11 @@ class _Life:
         signal.signal(signal.SIGTERM, self._on_sigterm)
         self._report({"event": "bound"})
         loop.call_later(SUBSCRIBER_TIMEOUT, subscribed)
-        loop.start()
+        set_leave(lambda leave: loop.add_callback(self._leave, leave))
+        try:
+            loop.start()
+        except SystemExit as leave:  # of a background task of the user's
+            self._leave(leave)
         return self._finish()
 
     def _report(self, event: dict[str, Any]) -> None:
@@ -105,14 +115,27 @@ class _Life:
             self._report({"event": "leaving", "intent": "exit_actor"})
         elif not leave.code:
             self._report({"event": "leaving", "intent": "exit code 0"})
-        IOLoop.current().add_callback(IOLoop.current().stop)
+        self._app.kernel.mailbox.pause()
+        self._give_up = time.monotonic() + LEAVE_TIMEOUT
+        self._stop_when_idle()
+
+    def _stop_when_idle(self) -> None:
+        """Stop when the calls that run in other threads have been answered."""
+        if self._app.kernel.busy_threads() and time.monotonic() < self._give_up:
+            self._loop.call_later(0.02, self._stop_when_idle)
+        else:
+            self._loop.add_callback(self._loop.stop)
 
     def _on_sigterm(self, signum: int, frame: Any) -> None:
-        self._leave(SystemExit(143))
+        leave = SystemExit(143)
+        if self._instance.interrupts.on_stack():
+            raise leave  # out of the running method; its lane takes it from there
+        self._loop.add_callback_from_signal(self._leave, leave)
 
     def _finish(self) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if self._born:
+            self._app.kernel.speak_for_the_last_call()
             self._instance.shutdown_hook()
             self._instance.self = None
         code = self._exit.code if self._exit is not None else 0

@@ -106,7 +106,7 @@ class Instance:
                     value = method(*args, **kwargs)
                     if call.returns == STREAM:
                         return self._stream(call, value, emit)
-                    if inspect.isgenerator(value):
+                    if inspect.isgenerator(value) and inspect.isgeneratorfunction(method):
                         value = self._collect(value, call.returns)
                 finally:
                     interrupts.leave(call)
@@ -127,7 +127,7 @@ class Instance:
             try:
                 interrupts.enter(call)
                 value = method(*args, **kwargs)
-                if inspect.isgenerator(value):
+                if inspect.isgenerator(value) and inspect.isgeneratorfunction(method):
                     if call.returns == STREAM:
                         return self._stream(call, value, emit)
                     value = self._collect(value, call.returns)

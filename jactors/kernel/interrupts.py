@@ -58,6 +58,14 @@ class Interrupts:
                 self._told.discard(thread)
                 _raise_in(thread, None)  # taken back, if it has not struck
 
+    def on_stack(self) -> bool:
+        """Return whether a method is on the main thread's stack."""
+        return self._call is not None
+
+    def in_threads(self) -> bool:
+        """Return whether a method runs in a pool thread."""
+        return bool(self._threads)
+
     def on_sigint(self, signum: int, frame: FrameType | None) -> None:
         """Interrupt the running method, if it is the one that is meant."""
         call, self._meant, meant = self._call, None, self._meant

@@ -49,6 +49,7 @@ class ActorKernel(IPythonKernel):
         super().start()
         self.refused = 0
         self._incarnation = 0
+        self.actor: Any = None
         self._raw_parent = b""
         self._parent: dict[str, Any] = {}
         self._cell_context = copy_context()
@@ -162,6 +163,14 @@ class ActorKernel(IPythonKernel):
             self._answer(call, [(-1, self.actor.failed(call.method, asyncio.CancelledError()))])
             return
         (self._lanes.get(call.group) or self._lanes[None]).start(call)
+
+    def busy_threads(self) -> bool:
+        """Return whether a call runs in a pool thread."""
+        return self.actor is not None and self.actor.interrupts.in_threads()
+
+    def speak_for_the_last_call(self) -> None:
+        """Publish what comes after the loop has ended under the cell of the call that came last."""
+        self.output.enter(self._parent)
 
     def _part(self, call: Incoming, outcomes: list[Outcome]) -> None:
         self._outbox.send(call, outcomes, last=False)

@@ -231,7 +231,7 @@ def test_synchronous_call_returns_the_value(counter):
 
 
 def test_synchronous_call_with_returns(counter):
-    assert counter.pair() == ("a", "b")
+    assert counter.pair() == ["a", "b"]
     assert counter.many.options(num_returns=0)(3) is None
 
 
