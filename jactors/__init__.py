@@ -21,10 +21,11 @@ from typing import Any
 
 from jactors import actor, exceptions
 from jactors.actors.decorator import remote
+from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
 from jactors.actors.info import available_resources, cluster_resources, get_gpu_ids, get_runtime_context
 from jactors.actors.shape import method
-from jactors.actors.verbs import get, get_actor, kill, put, wait
+from jactors.actors.verbs import cancel, get, get_actor, interrupt, kill, put, wait
 from jactors.ids import ActorID, ObjectID, TaskID
 from jactors.objects.refs import ObjectRef
 from jactors.session import init, is_initialized, shutdown
@@ -36,10 +37,12 @@ __all__ = [
     "ActorID",
     "ObjectID",
     "ObjectRef",
+    "ObjectRefGenerator",
     "TaskID",
     "__version__",
     "actor",
     "available_resources",
+    "cancel",
     "cluster_resources",
     "exceptions",
     "get",
@@ -47,6 +50,7 @@ __all__ = [
     "get_gpu_ids",
     "get_runtime_context",
     "init",
+    "interrupt",
     "is_initialized",
     "kill",
     "load_ipython_extension",

@@ -51,8 +51,12 @@ class CallContext:
     method: str
     #: ``cancelled`` is set when somebody cancels the call while it runs.
     flags: dict[str, Any] = field(default_factory=dict)
-    #: Weak references to the calls that it has submitted, to be cancelled with it.
-    children: list[Any] = field(default_factory=list)
+
+    @property
+    def children(self) -> list[Any]:
+        """Weak references to the calls that it has submitted, each with its link: to be cancelled with it."""
+        found: list[Any] = self.flags.setdefault("children", [])
+        return found
 
 
 _actor: ActorIdentity | None = None

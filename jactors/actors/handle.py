@@ -187,7 +187,7 @@ class ActorMethod:
             call.retry_on = (Exception,) if isinstance(options.retry_exceptions, bool) else options.retry_exceptions
         running = current_call.get()
         if running is not None:
-            running.children.append(weakref.ref(call))
+            running.children.append((weakref.ref(call), link))
         link.submit(call, needs)
         return call
 

@@ -8,15 +8,17 @@ from typing import Any, TypeVar, overload
 
 from jactors import registry, session
 from jactors.actors.decorator import handle_of
+from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
 from jactors.errors import ActorNotFoundError, GetTimeoutError
 from jactors.objects.refs import ObjectRef
 from jactors.objects.store import Entry
 from jactors.wire import pack
+from jactors.wire.link import Link
 from jactors.wire.payload import Packed
 from jactors.wire.waiting import wait_entries
 
-__all__ = ["get", "get_actor", "kill", "put", "wait"]
+__all__ = ["cancel", "get", "get_actor", "interrupt", "kill", "put", "wait"]
 
 T = TypeVar("T")
 
@@ -181,6 +183,45 @@ def kill(actor: ActorHandle[Any], *, no_restart: bool = True) -> None:
         raise ValueError(f"jactors.kill() only supported for actors. For tasks, try cancel. Got: {type(actor)}.")
     reason = "`jactors.kill`" if no_restart else "`jactors.kill(no_restart=False)`"
     session.current().kill(actor._home.actor_id, for_good=no_restart, reason=reason)
+
+
+def cancel(ref: ObjectRef[Any] | ObjectRefGenerator, *, force: bool = False, recursive: bool = True) -> None:
+    """End a call: one that has not started never runs, one that runs is interrupted.
+
+    A sync method gets KeyboardInterrupt, a coroutine CancelledError at its next ``await``; whatever
+    it makes of it, `get` raises TaskCancelledError. A long call of native code ends when it returns
+    to Python: `kill` ends the actor. The actor's state stays as the method left it.
+
+    Parameters
+    ----------
+    ref : ObjectRef or ObjectRefGenerator
+        One that has ended, or was put, is left alone.
+    force : bool
+        Not for actors, as in Ray.
+    recursive : bool
+        Cancel the calls that it has submitted as well.
+    """
+    if isinstance(ref, ObjectRefGenerator):
+        entry = ref._stream.peek()
+    elif isinstance(ref, ObjectRef):
+        entry = ref._entry
+    else:
+        raise TypeError(f"jactors.cancel() only supports object refs, got {type(ref).__name__}: {ref!r}")
+    if force:
+        raise ValueError("force=True is not supported for actor tasks: use jactors.kill(actor)")
+    link = entry.origin
+    if isinstance(link, Link):
+        link.cancel(int.from_bytes(entry.id[16:24], "big"), recursive=recursive)
+
+
+def interrupt(actor: ActorHandle[Any]) -> None:
+    """Raise KeyboardInterrupt in the method that runs on the actor's main thread; its state is kept.
+
+    Where none runs, nothing happens: an interrupt never hits the next call.
+    """
+    if not isinstance(actor, ActorHandle):
+        raise ValueError(f"jactors.interrupt() takes an actor's handle, got {type(actor).__name__}: {actor!r}")
+    actor._home.link.interrupt()
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:

@@ -19,8 +19,11 @@ from jactors.kernel.incoming import Incoming
 
 __all__ = ["Interrupts"]
 
-_raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
-_raise_in.argtypes = (ctypes.c_ulong, ctypes.py_object)
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Raise `error` in a thread at its next bytecode; None takes back what has not struck."""
+    what = None if error is None else ctypes.py_object(error)  # None is NULL
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
 
 
 class Interrupts:
@@ -73,20 +76,20 @@ class Interrupts:
             self._call = None
             raise KeyboardInterrupt
 
-    def stop(self, key: tuple[str, int]) -> bool:
-        """Interrupt the call with this key wherever it runs; from the control thread."""
+    def stop(self, key: tuple[str, int]) -> Incoming | None:
+        """Interrupt the call with this key wherever it runs, and return it; from the control thread."""
         call = self._call
         if call is not None and call.key == key:
             call.flags["cancelled"] = True
             self._meant = key
             assert self._main is not None
             signal.pthread_kill(self._main, signal.SIGINT)
-            return True
+            return call
         with self._lock:
             for thread, each in self._threads.items():
                 if each.key == key:
                     each.flags["cancelled"] = True
                     self._told.add(thread)
                     _raise_in(thread, KeyboardInterrupt)
-                    return True
-        return False
+                    return each
+        return None

@@ -180,10 +180,15 @@ class ActorKernel(IPythonKernel):
         """Control: end a call, queued or running. Runs in the control thread while the call runs."""
         content = parent["content"]
         key = (content["sender"], content["number"])
+        call = next(filter(None, (lane.cancel(key) for lane in self._lanes.values())), None)
         was = "running"
-        if not any(lane.cancel(key) for lane in self._lanes.values()):
+        if call is None:
             was = "queued"  # or still under way: it is answered as cancelled when its turn comes
             self._cancelled.add(key)
+        elif content.get("recursive", True):
+            for child, link in list(call.flags.get("children", ())):
+                if (submitted := child()) is not None:
+                    link.cancel(submitted.number)
         self.session.send(stream, "actor_cancel_reply", {"status": "ok", "was": was}, parent, ident)
 
     def _answer(self, call: Incoming, outcome: list[Outcome] | SystemExit) -> None:

@@ -56,8 +56,8 @@ class Lane(Protocol):
     def start(self, call: Incoming) -> None:
         """Run `call` now or when there is room."""
 
-    def cancel(self, key: tuple[str, int]) -> bool:
-        """End a call that has started; from the control thread. False where there is none."""
+    def cancel(self, key: tuple[str, int]) -> Incoming | None:
+        """End a call that has started, and return it; from the control thread. None where there is none."""
 
 
 class InlineLane:
@@ -77,7 +77,7 @@ class InlineLane:
             outcome = leave
         bench.answer(call, outcome)
 
-    def cancel(self, key: tuple[str, int]) -> bool:
+    def cancel(self, key: tuple[str, int]) -> Incoming | None:
         """Interrupt the running call."""
         return self._bench.instance.interrupts.stop(key)
 
@@ -115,12 +115,12 @@ class ThreadLane:
     def _part(self, call: Incoming, outcomes: list[Outcome]) -> None:
         self._loop.call_soon_threadsafe(self._bench.part, call, outcomes)
 
-    def cancel(self, key: tuple[str, int]) -> bool:
+    def cancel(self, key: tuple[str, int]) -> Incoming | None:
         """Interrupt the thread of a running call; keep a waiting one from starting."""
         waiting = self._waiting.get(key)
         if waiting is not None:
             waiting.flags["cancelled"] = True
-            return True
+            return waiting
         return self._bench.instance.interrupts.stop(key)
 
 
@@ -154,11 +154,11 @@ class LoopLane:
         self._tasks.pop(call.key, None)
         bench.answer(call, outcome)
 
-    def cancel(self, key: tuple[str, int]) -> bool:
+    def cancel(self, key: tuple[str, int]) -> Incoming | None:
         """Cancel the task of a call: CancelledError at its next ``await``."""
         task, call = self._tasks.get(key, (None, None))
         if task is None or call is None:
             return self._bench.instance.interrupts.stop(key)
         call.flags["cancelled"] = True
         self._loop.call_soon_threadsafe(task.cancel)
-        return True
+        return call

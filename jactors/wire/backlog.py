@@ -128,6 +128,15 @@ class Backlog:
         if not call.batch[0]:
             self._lane(call).unanswered -= 1
 
+    def find(self, number: int) -> Call | None:
+        """Return the call with this number, sent or not."""
+        return self._sent.get(number) or next((call for call in self._all() if call.number == number), None)
+
+    def again(self, call: Call) -> None:
+        """A sent call has failed and is to be run once more, before all that waits."""
+        self.finish(call)
+        self._lane(call).queue.appendleft(call)
+
     def lose(self) -> list[Call]:
         """The incarnation has died: return the calls that end with it; the rest will be sent again, in order."""
         again: list[Call] = []

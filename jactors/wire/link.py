@@ -24,28 +24,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import zmq
 
-from jactors.errors import ProtocolError
+from jactors.errors import ProtocolError, TaskCancelledError
 from jactors.ids import new_token
-from jactors.objects.store import Entry, Payload
+from jactors.objects.store import Entry, Payload, Raised
 from jactors.wire import messages
 from jactors.wire.backlog import Backlog, Traffic
 from jactors.wire.call import Call
 from jactors.wire.connection import Connection, descriptor, readable
 from jactors.wire.io import IOThread
+from jactors.wire.marks import TIMEOUT, Marks
 from jactors.wire.payload import from_frames
 from jactors.wire.relay import Relay
+from jactors.wire.sidedoor import SideDoor
 from jactors.wire.waiting import Shield, Waiter
 
 __all__ = ["Link"]
 
 log = logging.getLogger("jactors")
-
-MARK_TIMEOUT = 1.0
 
 
 class Link:
@@ -81,12 +81,12 @@ class Link:
         self.incarnation = 0
         self._open = False
         self._reader = 0
-        #: Results that wait for output: (mark, deadline, entry, payload).
-        self._held: deque[tuple[int, float, Entry, Payload]] = deque()
-        self._mark = 0
+        self._marks = Marks()
         # --- of the I/O thread
         self._sub: zmq.Socket[bytes] | None = None
         self._sub_signer: messages.Signer | None = None
+        self._connection: Connection | None = None
+        self._door: SideDoor | None = None
         self.refused = 0
 
     # ---------------------------------------------------------------- any thread
@@ -218,29 +218,78 @@ class Link:
             at += size
         messages.check_digest(message, [group[0] for group in groups if group])
         mark = content.get("mark", 0)
+        if mark and not self._marks:
+            self._io.call_later(TIMEOUT, self._release_late)
         finished = False
         for (number, index, failed, _, last), group in zip(content["results"], groups, strict=True):
             call = self._backlog.sent(number)
             if call is None:
                 continue
+            if failed and call.retry_on and call.retries and self._once_more(call, from_frames(failed, group)):
+                finished = True
+                continue
             results = call.results(index, from_frames(failed, group) if group else None)
-            if mark > self._mark:
-                deadline = time.monotonic() + MARK_TIMEOUT
-                if not self._held:
-                    self._io.call_later(MARK_TIMEOUT, self._release_late)
-                self._held.extend((mark, deadline, *result) for result in results)
-            else:
+            if not self._marks.hold(mark, results):
                 ended += results
             if last:
                 self._backlog.finish(call)
                 finished = True
         return finished
 
+    def _once_more(self, call: Call, payload: Payload) -> bool:
+        """Queue a call again whose method raised what it is to be run again for."""
+        try:
+            payload.load()
+        except TaskCancelledError:
+            return False
+        except call.retry_on:
+            call.retries -= call.retries > 0
+            self._backlog.again(call)
+            return True
+        except BaseException:  # noqa: S110 - of another kind: delivered as it is
+            pass
+        return False
+
+    def cancel(self, number: int, *, recursive: bool = True) -> None:
+        """End the call with this number, wherever it is; one that has ended is no error. From any thread."""
+        ended: list[tuple[Entry, Payload]] = []
+        with Shield(), self._lock:
+            call = self._backlog.find(number)
+            if call is None:
+                return
+            call.retries = 0
+            if self._backlog.drop(call):
+                ended = call.results(-1, Raised(TaskCancelledError(task=call.method)))
+                ended += self._pump()
+            else:
+                self._io.call_soon(lambda: self._side_door("actor_cancel_request", call, recursive))
+        _deliver(ended)
+
+    def interrupt(self) -> None:
+        """Interrupt the method that runs on the actor's main thread. From any thread."""
+        self._io.call_soon(lambda: self._side_door("interrupt_request"))
+
     # ---------------------------------------------------------------- the I/O thread
+
+    def _side_door(self, msg_type: str, call: Call | None = None, recursive: bool = True) -> None:  # noqa: FBT001, FBT002
+        """Send a request on control, which is answered while a call runs."""
+        if self._door is None and self._connection is not None:
+            self._door = SideDoor(self._io, self._connection, self._sender + new_token(4))
+        if self._door is None:
+            return
+
+        def answered(content: Mapping[str, Any]) -> None:
+            # It will be passed over when its turn comes; the caller need not wait for that.
+            if call is not None and content.get("was") == "queued":
+                call.fail(Raised(TaskCancelledError(task=call.method)))
+
+        content = {} if call is None else {"sender": self._sender, "number": call.number, "recursive": recursive}
+        self._door.request(msg_type, content, answered)
 
     def connect(self, connection: Connection) -> None:
         """An incarnation listens: connect to its shell and iopub."""
         self.disconnect()
+        self._connection = connection
         sender = self._sender + new_token(4)
         sub = connection.socket(self._io.context, zmq.SUB, "iopub")
         sub.setsockopt(zmq.SUBSCRIBE, b"")
@@ -249,7 +298,6 @@ class Link:
         with self._lock:
             self._signer = messages.Signer(connection.key, sender)
             self.incarnation = connection.incarnation
-            self._mark = 0
             self._dealer = connection.socket(self._io.context, zmq.DEALER, "shell", identity=sender.encode())
             self._fd = descriptor(self._dealer)
             if self._reader == 0:
@@ -280,16 +328,20 @@ class Link:
             else:
                 self._down = why
                 over = self._backlog.lose()
-            held, self._held = self._held, deque()
+            held = self._marks.clear()
         self._on_iopub()
         _deliver(ended)
-        _deliver([(entry, payload) for _, _, entry, payload in held])
+        _deliver(held)
         for call in over:
             call.fail(why(call))
         self.disconnect()
 
     def disconnect(self) -> None:
         """Close the sockets; calls stay as they are."""
+        self._connection = None
+        if self._door is not None:
+            self._door.close()
+            self._door = None
         if self._sub is not None:
             self._io.unregister(descriptor(self._sub))
             self._sub.close()
@@ -321,21 +373,16 @@ class Link:
                 self._relay.publish(message, self.label)
 
     def _marked(self, mark: int) -> None:
-        ended: list[tuple[Entry, Payload]] = []
         with self._lock:
-            self._mark = max(self._mark, mark)
-            while self._held and self._held[0][0] <= self._mark:
-                ended.append(self._held.popleft()[2:])
+            ended = self._marks.seen(mark)
         _deliver(ended)
 
     def _release_late(self) -> None:
         """Deliver held results whose output did not come in time."""
-        ended: list[tuple[Entry, Payload]] = []
         with self._lock:
-            while self._held and self._held[0][1] <= time.monotonic():
-                ended.append(self._held.popleft()[2:])
-            if self._held:
-                self._io.call_later(MARK_TIMEOUT, self._release_late)
+            ended = self._marks.late()
+            if self._marks:
+                self._io.call_later(TIMEOUT, self._release_late)
         _deliver(ended)
 
 

@@ -181,7 +181,7 @@ def digest(streams: Sequence[bytes]) -> str:
 
 def check_digest(message: Message, streams: Sequence[bytes]) -> None:
     """Raise ProtocolError unless `streams` are those that were signed."""
-    if message.content.get("digest") != digest(streams):
+    if message.content.get("digest") != (digest(streams) if streams else None):
         raise ProtocolError(f"{message.msg_type}: the pickle streams are not those that were signed")
 
 
