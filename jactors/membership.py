@@ -16,11 +16,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from jactors import places
+from jactors import places, registry
 from jactors.context import current_actor
 from jactors.ids import new_token
 from jactors.life.sweep import end_processes
-from jactors.life.watch import Watch
+from jactors.life.watch import Watch, supervisor_gone
 from jactors.links import Links
 from jactors.objects.store import Entry
 from jactors.options import ActorOptions, InitOptions
@@ -109,6 +109,8 @@ class Session:
         InsufficientResourcesError
             It asks for more than there is in all. Nothing is left behind.
         """
+        if self.watch.gone:
+            raise supervisor_gone()
         path = self.folder / f"{actor_id[:10]}.create"
         creation.write(path)
         actor = current_actor()
@@ -199,8 +201,13 @@ class Session:
             return
         self.links.close("the supervisor of its session has ended unexpectedly, and its actors with it")
         if self._own is not None:
-            end_processes(f"{self.id}:")
-            places.remove_session(self.id)
+            self._clean_up()
+
+    def _clean_up(self) -> None:
+        """Do what the supervisor did not live to do."""
+        end_processes(f"{self.id}:")
+        places.remove_session(self.id)
+        registry.sweep()
 
     def close(self) -> None:
         """End this process' part; the whole session where it is the driver's."""
@@ -215,8 +222,8 @@ class Session:
             except subprocess.TimeoutExpired:
                 self._own.kill()
                 self._own.wait()
-                end_processes(f"{self.id}:")
-                places.remove_session(self.id)
+            if self.folder.exists():
+                self._clean_up()
         done = threading.Event()
 
         def close_all() -> None:

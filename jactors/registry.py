@@ -17,7 +17,7 @@ import psutil
 
 from jactors.places import base_dir, name_file, write_private
 
-__all__ = ["claim", "lookup", "names", "process_alive", "release", "start_time"]
+__all__ = ["claim", "lookup", "names", "process_alive", "release", "start_time", "sweep"]
 
 
 def start_time(pid: int) -> float:
@@ -83,6 +83,18 @@ def names(namespace: str | None = None) -> list[tuple[str, str]]:
         if namespace in (None, space) and _read(path) is not None:
             found.append((space, name))
     return sorted(found)
+
+
+def sweep() -> None:
+    """Remove the names whose supervisor has died: nobody else will."""
+    for path in (base_dir() / "names").glob("*/*.json"):
+        if _read(path) is None:
+            _remove_dead(path)
+    for folder in (base_dir() / "names").glob("*"):
+        try:
+            folder.rmdir()
+        except OSError:
+            pass  # in use
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ from jactors.errors import JactorsError
 from jactors.ids import new_token
 from jactors.launch import pinning
 from jactors.launch.forkserver import bootstrap
-from jactors.life.sweep import COOKIE
+from jactors.life.sweep import COOKIE, end_processes
 from jactors.membership import Session
 from jactors.objects import refs
 from jactors.objects.store import Entry
@@ -103,8 +103,11 @@ def _describe(session: Session) -> Context:
 
 
 def _start(options: InitOptions) -> Session:
+    _sweep()
     token = new_token(4)
     folder = places.session_dir(token)
+    me = {"pid": os.getpid(), "started": registry.start_time(os.getpid())}
+    places.write_private(folder / "driver", json.dumps(me).encode())
     mine, theirs = socket.socketpair()
     default = "fork" if sys.platform == "linux" else "spawn"
     gpus = pinning.discover_gpus() if options.num_gpus is None else []
@@ -133,6 +136,21 @@ def _start(options: InitOptions) -> Session:
         )
     theirs.close()
     return Session(folder, mine, namespace=options.namespace or new_token(16), defaults=options, own=process)
+
+
+def _sweep() -> None:
+    """Remove what sessions have left whose driver and supervisor were killed. Only what is provably ours and dead."""
+    for folder in places.base_dir().iterdir():
+        known = []
+        for name in ("driver", "supervisor"):
+            try:
+                known.append(json.loads((folder / name).read_text()))
+            except (OSError, ValueError):
+                continue
+        if known and not any(registry.process_alive(each["pid"], each["started"]) for each in known):
+            end_processes(f"{folder.name}:")
+            places.remove_session(folder.name)
+    registry.sweep()
 
 
 def _attach(options: InitOptions) -> Session:

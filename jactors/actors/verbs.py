@@ -70,6 +70,9 @@ def get(refs: Any, *, timeout: float | None = None) -> Any:
 
 def _wait_all(entries: list[Entry], timeout: float | None, deadline: float | None) -> None:
     pending = list({id(entry): entry for entry in entries if not entry.done}.values())
+    # After the look at what is pending: what ends between the two looks is seen here, or waited for.
+    if any(entry.done and entry.payload is not None and entry.payload.failed for entry in entries):
+        return
     if len(pending) == 1:
         session.wait(pending[0], None if deadline is None else max(0.0, deadline - time.monotonic()))
     elif pending:

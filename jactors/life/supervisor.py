@@ -35,6 +35,9 @@ __all__ = ["Supervisor"]
 #: Dead actors that are remembered, for `list_actors` and late watchers.
 _MEMORY = 1000
 
+#: Seconds for running calls, shutdown hooks and atexit of an actor that leaves by itself.
+LEAVE_TIMEOUT = 60.0
+
 
 class Launching(Protocol):
     """What starts processes; see `jactors.launch`."""
@@ -277,6 +280,8 @@ class Supervisor:
                 self._step(actor, machine.Failed(message["failure"]))
             case "leaving":
                 self._step(actor, machine.Leaving(message["intent"]))
+                reason = f"it was leaving for {LEAVE_TIMEOUT:g} seconds without coming to an end"
+                self._later(LEAVE_TIMEOUT, actor, machine.Kill(reason=reason, for_good=False))
 
     def _on_signal(self, wake: socket.socket) -> None:
         try:

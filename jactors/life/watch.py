@@ -13,7 +13,7 @@ from jactors.errors import InsufficientResourcesError, JactorsError
 from jactors.wire.channel import Channel, connect
 from jactors.wire.io import IOThread
 
-__all__ = ["Watch", "report"]
+__all__ = ["Watch", "report", "supervisor_gone"]
 
 
 class Watch:
@@ -88,7 +88,7 @@ class Watch:
 
     def _send(self, number: int, answer: Future[dict[str, Any]], message: dict[str, Any]) -> None:
         if self.gone:
-            answer.set_exception(_gone())
+            answer.set_exception(supervisor_gone())
             return
         self._asked[number] = answer
         self._flush(message)
@@ -122,10 +122,11 @@ class Watch:
         self._channel.close()
         asked, self._asked = self._asked, {}
         for answer in asked.values():
-            answer.set_exception(_gone())
+            answer.set_exception(supervisor_gone())
 
 
-def _gone() -> JactorsError:
+def supervisor_gone() -> JactorsError:
+    """Return the error of whoever needs a supervisor that has ended."""
     return JactorsError("the supervisor of this session has ended: call jactors.shutdown(), then jactors.init()")
 
 

@@ -96,15 +96,24 @@ def texts(outputs, name="stdout"):
 
 
 def gone(*pids, timeout=PATIENCE):
-    """Wait until the processes have ended; returns the pids of those that live on."""
-    processes = []
-    for pid in pids:
-        try:
-            processes.append(psutil.Process(pid))
-        except psutil.NoSuchProcess:
-            continue
-    _, alive = psutil.wait_procs(processes, timeout=timeout)
-    return [process.pid for process in alive]
+    """Wait until the processes have ended; returns the pids of those that live on.
+
+    A zombie has ended: where its parent has died before it, somebody else has to reap it.
+    """
+    deadline = time.monotonic() + timeout
+    left = list(pids)
+    while left := [pid for pid in left if _lives(pid)]:
+        if time.monotonic() >= deadline:
+            return left
+        time.sleep(0.005)
+    return left
+
+
+def _lives(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def until_exists(path):

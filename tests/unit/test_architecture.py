@@ -28,6 +28,7 @@ STOREYS = {
     "jactors.ids": 0,
     "jactors.places": 0,
     "jactors.portable": 0,
+    "jactors.rules": 0,
     "jactors.errors": 1,
     "jactors.exceptions": 2,  # Ray's names for errors
     "jactors.options": 2,
