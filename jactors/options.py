@@ -19,29 +19,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from jactors.rules import (
-    RAY_ACTOR,
-    RAY_INIT,
-    RAY_METHOD,
-    Rule,
-    check_namespace,
-    count,
-    count_or_infinite,
-    env,
-    gpus,
-    groups,
-    launchers,
-    lifetimes,
-    nearest,
-    option,
-    path,
-    quantity,
-    resources,
-    retried,
-    returns,
-    runtime_env,
-    seconds,
-)
+from jactors import rules
 
 __all__ = ["ActorOptions", "InitOptions", "MethodOptions"]
 
@@ -55,17 +33,17 @@ def _names(cls: type[Any]) -> list[str]:
     return [spec.name for spec in fields(cls) if spec.metadata]
 
 
-def _parsed(cls: type[_T], given: Mapping[str, Any], base: _T | None, ray_only: Mapping[str, Rule]) -> _T:
+def _parsed(cls: type[_T], given: Mapping[str, Any], base: _T | None, ray_only: Mapping[str, rules.Rule]) -> _T:
     """Validate `given`, whose names are known to be valid, and lay it over `base`."""
     blank = cls()
-    rules: dict[str, Rule] = {spec.name: spec.metadata["rule"] for spec in fields(cls) if spec.metadata}
-    values: dict[str, Any] = {name: getattr(base or blank, name) for name in rules}
+    known: dict[str, rules.Rule] = {spec.name: spec.metadata["rule"] for spec in fields(cls) if spec.metadata}
+    values: dict[str, Any] = {name: getattr(base or blank, name) for name in known}
     ignored = dict((base or blank).ignored)
     for name, value in given.items():
         if name in ray_only:
             ignored[name] = ray_only[name].apply(name, value)
         else:
-            values[name] = rules[name].apply(name, value, getattr(blank, name))
+            values[name] = known[name].apply(name, value, getattr(blank, name))
     if given.get("runtime_env") and given.get("cwd") is None:
         runtime_env = values["runtime_env"]
         values["cwd"] = runtime_env.get("working_dir") or runtime_env.get("cwd") or values["cwd"]
@@ -77,21 +55,21 @@ class _Place:
     """What a session has for all its actors and one actor for itself."""
 
     #: Cores: an actor's to reserve and be pinned to (None: neither), a session's to count (None: those it may use).
-    num_cpus: float | None = option(None, float, int, keep=quantity)
+    num_cpus: float | None = rules.option(None, float, int, keep=rules.quantity)
     #: GPUs, likewise (None: those it can see). A fraction shares one, more than one must be whole.
-    num_gpus: float | None = option(None, float, int, keep=gpus)
+    num_gpus: float | None = rules.option(None, float, int, keep=rules.gpus)
     #: Bytes to reserve, or to count.
-    memory: float | None = option(None, float, int, keep=quantity)
+    memory: float | None = rules.option(None, float, int, keep=rules.quantity)
     #: Custom resources by name.
-    resources: Mapping[str, float] = option(dict, Mapping, keep=resources)
+    resources: Mapping[str, float] = rules.option(dict, Mapping, keep=rules.resources)
     #: Where names are valid; None: the session's, which by default is one of its own.
-    namespace: str | None = option(None, str)
+    namespace: str | None = rules.option(None, str)
     #: Ray's form of the next two: ``env_vars``, and ``working_dir`` or ``cwd``; its other keys have no effect.
-    runtime_env: Mapping[str, Any] | None = option(None, Mapping, keep=runtime_env, show=False)
+    runtime_env: Mapping[str, Any] | None = rules.option(None, Mapping, keep=rules.runtime_env, show=False)
     #: Environment variables, over those of `runtime_env`; `environment` has both.
-    env: Mapping[str, str] | None = option(None, Mapping, keep=env, show=False)
+    env: Mapping[str, str] | None = rules.option(None, Mapping, keep=rules.env, show=False)
     #: Working directory; None: the driver's. What `runtime_env` says is in it after `parse`.
-    cwd: str | None = option(None, str, os.PathLike, keep=path)
+    cwd: str | None = rules.option(None, str, os.PathLike, keep=rules.path)
     #: What was given and concerns only Ray.
     ignored: Mapping[str, object] = field(default_factory=dict)
 
@@ -106,23 +84,23 @@ class ActorOptions(_Place):
     """How an actor is born, pinned, named and brought back."""
 
     #: Restarts after a crash; -1 without limit.
-    max_restarts: int = option(0, int, keep=count_or_infinite)
+    max_restarts: int = rules.option(0, int, keep=rules.count_or_infinite)
     #: Times a lost call is sent again; -1 without limit.
-    max_task_retries: int = option(0, int, keep=count_or_infinite)
+    max_task_retries: int = rules.option(0, int, keep=rules.count_or_infinite)
     #: Unfinished calls of one submitting process; -1 without limit, and so is 0, as in Ray.
-    max_pending_calls: int = option(-1, int, keep=lambda name, n: count_or_infinite(name, n) or -1)
+    max_pending_calls: int = rules.option(-1, int, keep=lambda name, n: rules.count_or_infinite(name, n) or -1)
     #: Calls that run at once. None, and 0: 1 for a sync actor, 1000 for an async one.
-    max_concurrency: int | None = option(None, int, keep=lambda name, n: count(name, n) or None)
+    max_concurrency: int | None = rules.option(None, int, keep=lambda name, n: rules.count(name, n) or None)
     #: Calls that run at once, by group.
-    concurrency_groups: Mapping[str, int] | None = option(None, Mapping, keep=groups)
-    name: str | None = option(None, str)
+    concurrency_groups: Mapping[str, int] | None = rules.option(None, Mapping, keep=rules.groups)
+    name: str | None = rules.option(None, str)
     #: "detached" outlives the driver.
-    lifetime: Literal["detached", "non_detached"] | None = option(None, str, keep=lifetimes)
-    get_if_exists: bool = option(False, bool)
+    lifetime: Literal["detached", "non_detached"] | None = rules.option(None, str, keep=rules.lifetimes)
+    get_if_exists: bool = rules.option(False, bool)
     #: None: True for async and threaded actors.
-    allow_out_of_order_execution: bool | None = option(None, bool)
+    allow_out_of_order_execution: bool | None = rules.option(None, bool)
     #: Seconds until an actor that has not answered counts as failed; None waits for ever.
-    start_timeout: float | None = option(None, float, int, keep=seconds)
+    start_timeout: float | None = rules.option(None, float, int, keep=rules.seconds)
 
     @classmethod
     def parse(
@@ -140,14 +118,14 @@ class ActorOptions(_Place):
             A value has the wrong type, or is out of range. ValueError also: a name does not exist, or `call` is
             "options", which cannot set `concurrency_groups`.
         """
-        valid = [*_names(cls), *RAY_ACTOR]
+        valid = [*_names(cls), *rules.RAY_ACTOR]
         for name in given:
             if name not in valid:
-                near = nearest(name, valid)
+                near = rules.nearest(name, valid)
                 raise ValueError(f"Invalid option keyword {name} for actors. Valid ones are {valid}.{near}")
         if call == "options" and "concurrency_groups" in given:
             raise ValueError("Setting 'concurrency_groups' is not supported in '.options()': give it to the decorator.")
-        return _parsed(cls, given, base, RAY_ACTOR)
+        return _parsed(cls, given, base, rules.RAY_ACTOR)
 
     def check_submittable(self) -> None:
         """Check what matters only at ``.remote()``.
@@ -159,7 +137,7 @@ class ActorOptions(_Place):
         """
         if self.name == "":
             raise ValueError("Actor name cannot be an empty string. Pass None for an actor without a name.")
-        check_namespace(self.namespace)
+        rules.check_namespace(self.namespace)
         if self.get_if_exists and self.name is None:
             raise ValueError("The actor name must be specified to use `get_if_exists`.")
         if self.cwd is not None and not Path(self.cwd).is_dir():
@@ -177,14 +155,16 @@ class MethodOptions:
     """How one call is made, by ``@method`` or ``h.m.options()``; None means "not said"."""
 
     #: Refs a call returns; None: 1, or "streaming" where the method is a generator.
-    num_returns: int | Literal["streaming", "dynamic"] | None = option(None, int, str, keep=returns)
-    concurrency_group: str | None = option(None, str)
+    num_returns: int | Literal["streaming", "dynamic"] | None = rules.option(None, int, str, keep=rules.returns)
+    concurrency_group: str | None = rules.option(None, str)
     #: Times a lost call is sent again; -1 without limit.
-    max_task_retries: int | None = option(None, int, keep=count_or_infinite)
+    max_task_retries: int | None = rules.option(None, int, keep=rules.count_or_infinite)
     #: True retries after any exception, else after those listed (kept as a tuple).
-    retry_exceptions: bool | tuple[type[Exception], ...] | None = option(None, bool, list, tuple, keep=retried)
+    retry_exceptions: bool | tuple[type[Exception], ...] | None = rules.option(
+        None, bool, list, tuple, keep=rules.retried
+    )
     #: What the call is called in lists; None: as the method.
-    name: str | None = option(None, str)
+    name: str | None = rules.option(None, str)
     #: What was given and concerns only Ray.
     ignored: Mapping[str, object] = field(default_factory=dict)
 
@@ -209,15 +189,17 @@ class MethodOptions:
             A value is out of range, or `num_returns` streams what is no generator.
         """
         # A name and labels belong to one call, not to every call of a method.
-        valid = [name for name in [*_names(cls), *RAY_METHOD] if call == "options" or name not in ("name", "_labels")]
+        valid = [
+            name for name in [*_names(cls), *rules.RAY_METHOD] if call == "options" or name not in ("name", "_labels")
+        ]
         for name in given:
             if name not in valid:
-                hint = f"The supported keyword arguments are {valid}.{nearest(name, valid)}"
+                hint = f"The supported keyword arguments are {valid}.{rules.nearest(name, valid)}"
                 if call == "method":
                     raise AssertionError(f"Unexpected keyword argument to @method: '{name}'. {hint}")
                 raise TypeError(f".options() got an unexpected keyword argument '{name}'. {hint}")
         said = {name: value for name, value in given.items() if value is not None}
-        parsed = _parsed(cls, said, base, RAY_METHOD)
+        parsed = _parsed(cls, said, base, rules.RAY_METHOD)
         if isinstance(parsed.num_returns, str) and not generator:
             raise ValueError(f"num_returns='{parsed.num_returns}' needs a generator method, one that yields.")
         return parsed
@@ -228,10 +210,10 @@ class InitOptions(_Place):
     """What a session is started with."""
 
     #: "auto" or the address of a running session joins that one; None starts one.
-    address: str | None = option(None, str)
-    ignore_reinit_error: bool = option(False, bool)
+    address: str | None = rules.option(None, str)
+    ignore_reinit_error: bool = rules.option(False, bool)
     #: How kernels are started; None: "fork" where that is safe.
-    launcher: Literal["fork", "spawn"] | None = option(None, str, keep=launchers)
+    launcher: Literal["fork", "spawn"] | None = rules.option(None, str, keep=rules.launchers)
 
     @classmethod
     def parse(cls, given: Mapping[str, object]) -> InitOptions:
@@ -245,13 +227,13 @@ class InitOptions(_Place):
             A value has the wrong type, or is out of range.
         """
         given = {"memory" if name == "_memory" else name: value for name, value in given.items()}  # Ray's name for it
-        valid = [*_names(cls), *RAY_INIT]
+        valid = [*_names(cls), *rules.RAY_INIT]
         unknown = [name for name in given if name not in valid]
         if unknown:
-            near = "".join(nearest(name, valid) for name in unknown)
+            near = "".join(rules.nearest(name, valid) for name in unknown)
             raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}.{near}")
-        parsed = _parsed(cls, given, None, RAY_INIT)
-        check_namespace(parsed.namespace)
+        parsed = _parsed(cls, given, None, rules.RAY_INIT)
+        rules.check_namespace(parsed.namespace)
         if parsed.num_gpus and parsed.num_gpus != int(parsed.num_gpus):
             raise ValueError(f"num_gpus counts GPUs, so init accepts whole numbers only, not {parsed.num_gpus}")
         if parsed.ignored:

@@ -14,30 +14,6 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
 
-__all__ = [
-    "RAY_ACTOR",
-    "RAY_INIT",
-    "RAY_METHOD",
-    "Rule",
-    "check_namespace",
-    "count",
-    "count_or_infinite",
-    "env",
-    "gpus",
-    "groups",
-    "launchers",
-    "lifetimes",
-    "nearest",
-    "option",
-    "path",
-    "quantity",
-    "resources",
-    "retried",
-    "returns",
-    "runtime_env",
-    "seconds",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
