@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jactors import actor, exceptions
+from jactors import actor, exceptions, util
 from jactors.actors.decorator import remote
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
@@ -58,6 +58,7 @@ __all__ = [
     "put",
     "remote",
     "shutdown",
+    "util",
     "wait",
 ]
 

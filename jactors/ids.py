@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Self
 
-__all__ = ["ActorID", "ObjectID", "TaskID", "new_token"]
+__all__ = ["ActorID", "JobID", "NodeID", "ObjectID", "TaskID", "new_token"]
 
 
 def new_token(nbytes: int = 16) -> str:
@@ -55,6 +55,18 @@ class ActorID(_ID):
     """Names one actor through all its incarnations: 16 bytes, 32 hex digits."""
 
     SIZE = 16
+
+
+class JobID(_ID):
+    """Names one session: 4 bytes, 8 hex digits."""
+
+    SIZE = 4
+
+
+class NodeID(_ID):
+    """Names this machine's part in a session, which is the whole of it: the same 4 bytes."""
+
+    SIZE = 4
 
 
 class TaskID(_ID):

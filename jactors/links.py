@@ -23,7 +23,7 @@ from jactors.wire.io import IOThread
 from jactors.wire.link import Link
 from jactors.wire.relay import Relay
 
-__all__ = ["Links"]
+__all__ = ["Links", "death_of"]
 
 log = logging.getLogger("jactors")
 
@@ -84,6 +84,12 @@ class Links:
         link = self.expect(actor_id, Traffic())
         self._bury(actor_id, link, {"reason": reason})
         return link
+
+    def calls(self) -> list[tuple[str, Call, bool]]:
+        """Return the calls that have not ended: the actor's id, the call, and whether it was sent."""
+        with self._lock:
+            links = list(self._links.items())
+        return [(actor_id, call, sent) for actor_id, link in links for call, sent in link.calls()]
 
     def watch_for(self, actor_id: str, own: Watch) -> Watch:
         """Return the watch that was asked for an actor, `own` where it was none of another session's."""
@@ -208,14 +214,18 @@ def _unavailable(event: dict[str, Any]) -> Callable[[Call], Payload]:
 
 
 def _died(event: dict[str, Any]) -> Callable[[Call], Payload]:
+    die = death_of(event)
+    return lambda call: Raised(die())
+
+
+def death_of(event: dict[str, Any]) -> Callable[[], ActorDiedError]:
+    """Return what makes the error of an actor that a supervisor says is dead, one for each call."""
     fields = _fields(event)
     if event.get("failure"):
         error = failure.decode(bytes.fromhex(event["failure"]))
         fields |= {"last_output": "", "exitcode": None, "signal": None}
-        return lambda call: Raised(
-            ActorStartError(cause=error.cause, remote_traceback=error.remote_traceback, **fields)
-        )
+        return lambda: ActorStartError(cause=error.cause, remote_traceback=error.remote_traceback, **fields)
     if event.get("overdue"):
         fields["reason"] = f"it did not start within start_timeout={event['overdue']:g} seconds, and was killed"
-        return lambda call: Raised(ActorStartError(**fields))
-    return lambda call: Raised(ActorDiedError(**fields))
+        return lambda: ActorStartError(**fields)
+    return lambda: ActorDiedError(**fields)

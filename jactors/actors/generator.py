@@ -54,10 +54,14 @@ class ObjectRefGenerator:
             loop, there = asyncio.get_running_loop(), asyncio.Event()
 
             def ring(_: Entry) -> None:
-                loop.call_soon_threadsafe(there.set)
+                if not loop.is_closed():  # somebody has given up
+                    loop.call_soon_threadsafe(there.set)
 
             entry.on_end(ring)
-            await there.wait()
+            try:
+                await there.wait()
+            finally:
+                entry.forget(ring)
         if entry.payload is END:
             raise StopAsyncIteration
         self._stream.take()
@@ -70,18 +74,7 @@ class ObjectRefGenerator:
 
     def completed(self) -> ObjectRef[Any]:
         """Return a ref that ends with the method: in None, or in what it raised."""
-        entry = Entry(self._stream.peek().id, None)
-
-        def look(at: Entry) -> None:
-            payload = at.payload
-            assert payload is not None
-            if payload is END or payload.failed:
-                entry.end(payload)
-            else:
-                self._stream.behind(at).on_end(look)
-
-        self._stream.peek().on_end(look)
-        return ObjectRef(entry)
+        return ObjectRef(self._stream.end)
 
     def next_ready(self) -> bool:
         """Return whether the next ref would come at once."""

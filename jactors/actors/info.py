@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import functools
+import warnings
+from typing import Any, NoReturn, TypeVar
 
 from jactors import session
 from jactors.actors.handle import ActorHandle, revive
 from jactors.actors.shape import ClassShape
 from jactors.context import current_actor, current_call, leave, user_class
 from jactors.errors import ActorExit
+from jactors.ids import ActorID, JobID, NodeID, TaskID
 from jactors.wire.backlog import Traffic
 
 __all__ = [
@@ -77,6 +80,29 @@ class RuntimeContext:
         call = current_call.get()
         return call.method if call is not None else None
 
+    def get_task_function_name(self) -> str | None:
+        """Return the running call as ``module.Counter.add``; None outside a call."""
+        call, found = current_call.get(), user_class()
+        return f"{found.__module__}.{call.method}" if call is not None and found is not None else None
+
+    def is_canceled(self) -> bool:
+        """Return whether somebody has cancelled the running call.
+
+        It is interrupted as well; this is for a method that catches that, or runs native code.
+
+        Raises
+        ------
+        RuntimeError
+            This is a driver, or an async actor, where a call is cancelled by CancelledError.
+        """
+        found = user_class()
+        if current_actor() is None or found is None:
+            raise RuntimeError("This method is only available when the process is a worker: this is a driver")
+        if _is_async(found):
+            raise RuntimeError("This method is not supported in an async actor: catch asyncio.CancelledError")
+        call = current_call.get()
+        return call is not None and bool(call.flags.get("cancelled"))
+
     def get_node_id(self) -> str:
         """Return an id of this machine's part in the session: the session's."""
         return session.current().id
@@ -129,12 +155,51 @@ class RuntimeContext:
         actor = current_actor()
         return {"GPU": list(actor.gpus) if actor is not None else []}
 
+    def get_resource_ids(self) -> dict[str, list[str]]:
+        """Return what `get_accelerator_ids` does: its old name."""
+        return self.get_accelerator_ids()
+
+    @property
+    def actor_id(self) -> ActorID | None:
+        """Deprecated: use `get_actor_id`."""
+        found = _deprecated("actor_id", self.get_actor_id())
+        return ActorID.from_hex(found) if found is not None else None
+
+    @property
+    def task_id(self) -> TaskID | None:
+        """Deprecated: use `get_task_id`."""
+        found = _deprecated("task_id", self.get_task_id())
+        return TaskID.from_hex(found) if found is not None else None
+
+    @property
+    def job_id(self) -> JobID:
+        """Deprecated: use `get_job_id`."""
+        return JobID.from_hex(_deprecated("job_id", self.get_job_id()))
+
+    @property
+    def node_id(self) -> NodeID:
+        """Deprecated: use `get_node_id`."""
+        return NodeID.from_hex(_deprecated("node_id", self.get_node_id()))
+
     def get(self) -> dict[str, Any]:
         """Return the ids as a dict."""
         found = {"job_id": self.get_job_id(), "node_id": self.get_node_id(), "namespace": self.namespace}
         if current_actor() is not None:
             found |= {"actor_id": self.get_actor_id() or "", "task_id": self.get_task_id() or ""}
         return found
+
+
+_T = TypeVar("_T")
+
+
+def _deprecated(name: str, value: _T) -> _T:
+    warnings.warn(f"get_runtime_context().{name}: use get_{name}() instead", DeprecationWarning, stacklevel=3)
+    return value
+
+
+@functools.cache
+def _is_async(found: type) -> bool:
+    return ClassShape.of(found).is_async
 
 
 _context = RuntimeContext()

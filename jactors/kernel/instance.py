@@ -70,7 +70,7 @@ class Instance:
         except BaseException as error:
             return error
         finally:
-            self.interrupts.leave(_INIT)
+            self.interrupts.call = None
         return None
 
     def method(self, name: str) -> Callable[..., Any]:
@@ -104,11 +104,10 @@ class Instance:
                 try:
                     interrupts.enter(call)
                     value = method(*args, **kwargs)
-                    if call.returns == STREAM:
-                        return self._stream(call, value, emit)
                     if inspect.isgenerator(value) and inspect.isgeneratorfunction(method):
-                        value = self._collect(value, call.returns)
+                        return self._stream(call, value, emit)
                 finally:
+                    interrupts.call = None
                     interrupts.leave(call)
             finally:  # apart, since an interrupt may strike at the very end of the inner block
                 _set_running_loop(loop)
@@ -116,7 +115,7 @@ class Instance:
         except SystemExit:
             raise
         except BaseException as error:
-            return [(-1, self.failed(call.method, error))]
+            return self._failure(call, error)
 
     async def run_async(self, call: Incoming, emit: Emit) -> list[Outcome]:
         """Run a coroutine method, or a sync one on the loop, as a task."""
@@ -128,10 +127,9 @@ class Instance:
                 interrupts.enter(call)
                 value = method(*args, **kwargs)
                 if inspect.isgenerator(value) and inspect.isgeneratorfunction(method):
-                    if call.returns == STREAM:
-                        return self._stream(call, value, emit)
-                    value = self._collect(value, call.returns)
+                    return self._stream(call, value, emit)
             finally:
+                interrupts.call = None
                 interrupts.leave(call)
             if inspect.isasyncgen(value):
                 return await self._stream_async(call, value, emit)
@@ -141,37 +139,46 @@ class Instance:
         except SystemExit:
             raise
         except BaseException as error:
-            return [(-1, self.failed(call.method, error))]
+            return self._failure(call, error)
 
     def _stream(self, call: Incoming, values: Iterable[Any], emit: Emit) -> list[Outcome]:
         """Emit each value when it is there; return the end."""
-        index = 0
         for value in values:
             self.interrupts.leave(call)  # not while a message is under way
-            emit(call, [(index, self._packed(call, value, index))])
-            index += 1
+            self._emit(call, value, emit)
             self.interrupts.enter(call)
-        return [(index, None)]
+        return self._exhausted(call)
 
     async def _stream_async(self, call: Incoming, values: AsyncIterable[Any], emit: Emit) -> list[Outcome]:
-        index = 0
-        kept = []
         async for value in values:
-            if call.returns == STREAM:
-                emit(call, [(index, self._packed(call, value, index))])
-            elif index < call.returns:
-                kept.append(value)
-            index += 1
-        return [(index, None)] if call.returns == STREAM else self.pack_result(call, kept)
+            self._emit(call, value, emit)
+        return self._exhausted(call)
 
-    @staticmethod
-    def _collect(values: Iterable[Any], returns: int) -> Any:
-        """Return the first values of a generator that was called with a fixed number of returns."""
-        kept = list(values)[:returns]
-        return kept[0] if returns == 1 and kept else kept
+    def _emit(self, call: Incoming, value: Any, emit: Emit) -> None:
+        """Send what a generator has yielded; with a fixed number of returns, what is too many is dropped."""
+        index = call.flags.get(_YIELDED, 0)
+        if call.returns == STREAM or index < call.returns:
+            what = f"value {index} of {self.class_name}.{call.method}"
+            emit(call, [(index, Packed(*pack.dumps(value, what=what)))])
+        call.flags[_YIELDED] = index + 1
 
-    def _packed(self, call: Incoming, value: Any, index: int) -> Packed:
-        return Packed(*pack.dumps(value, what=f"value {index} of {self.class_name}.{call.method}"))
+    def _exhausted(self, call: Incoming) -> list[Outcome]:
+        """Return the end of a generator's call; ValueError where it has yielded too few values."""
+        yielded, returns = call.flags.get(_YIELDED, 0), call.returns
+        if returns == STREAM:
+            return [(yielded, None)]
+        if yielded < returns:
+            raise ValueError(f"{self.class_name}.{call.method} yielded {yielded} values, but num_returns={returns}.")
+        nothing, _ = pack.dumps(None, what="nothing")
+        return [(returns or -1, Packed(nothing, ()))]  # behind the last: all have been sent
+
+    def _failure(self, call: Incoming, error: BaseException) -> list[Outcome]:
+        """Return the outcome of a call that raised; what it has yielded before stays."""
+        failed = self.failed(call.method, error)
+        yielded = call.flags.get(_YIELDED, 0)
+        if call.returns in (STREAM, 0) or not yielded:
+            return [(-1, failed)]
+        return [(index, failed) for index in range(yielded, max(call.returns, yielded + 1))]
 
     def pack_result(self, call: Incoming, value: Any) -> list[Outcome]:
         """Pickle what a method returned, in one part or in as many as the caller asked for."""
@@ -233,6 +240,9 @@ _BUILT_IN: dict[str, Callable[..., Any]] = {
     "__ray_call__": _ray_call,
     "__ray_terminate__": _ray_terminate,
 }
+
+#: Among the flags of a generator's call: how many values it has yielded.
+_YIELDED = "yielded"
 
 #: Stands for ``__init__`` as the call that an interrupt may hit.
 _INIT = Incoming([], b"", {}, "", 0, "__init__", 1, None, [])

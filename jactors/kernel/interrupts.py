@@ -1,15 +1,17 @@
 """Interrupts: into the running method, and nowhere else.
 
-SIGINT becomes KeyboardInterrupt only while a method is on the main thread's stack, once; at any
-other time it is dropped, so that it can neither tear a message nor hit the next call. (With
-ipykernel's own handling, 5 of 60 randomly timed interrupts left no reply at all.) One that is meant
-for a certain call is dropped where another runs by now. A method in a pool thread is hit by an
-asynchronous exception, which strikes at its next bytecode; one that has not struck when the method
-ends is taken back.
+SIGINT becomes KeyboardInterrupt only while a method is on the main thread's stack; at any other
+time it is dropped, so that it can neither tear a message nor hit the next call. (With ipykernel's
+own handling, 5 of 60 randomly timed interrupts left no reply at all.) One that is meant for a
+certain call is dropped where another runs by now, and kept where that call is about to begin or
+pauses. A method that catches it and goes on can be interrupted again. A method in a pool thread is
+hit by an asynchronous exception, which strikes at its next bytecode; one that has not struck when
+the method ends is taken back.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import signal
 import threading
@@ -18,6 +20,9 @@ from types import FrameType
 from jactors.kernel.incoming import Incoming
 
 __all__ = ["Interrupts"]
+
+#: Calls that were to be stopped and did not run: so many are remembered. Most were queued, and never begin.
+_MEMORY = 1000
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
@@ -31,39 +36,51 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._main = threading.main_thread().ident
-        #: The call on the main thread's stack. Of the main thread and its signal handler.
-        self._call: Incoming | None = None
+        #: The call on the main thread's stack. Of the main thread and its signal handler. Set it to None, which is
+        #: one bytecode, before anything that must not be torn: `leave` can still be interrupted on its way in.
+        self.call: Incoming | None = None
         #: The call that the next SIGINT is meant for; None: any. Set by the control thread.
         self._meant: tuple[str, int] | None = None
         self._lock = threading.Lock()
         #: Calls on pool threads, and which of them were told to stop. Under the lock.
         self._threads: dict[int, Incoming] = {}
         self._told: set[int] = set()
+        #: Calls that are to be stopped when they begin, or go on. Added to by the control thread.
+        self._wanted: dict[tuple[str, int], None] = {}
 
     def enter(self, call: Incoming) -> None:
-        """User code of `call` begins on this thread."""
+        """User code of `call` begins on this thread, or goes on after a pause; CancelledError where it must not."""
         thread = threading.get_ident()
         if thread == self._main:
-            self._call = call
-            return
-        with self._lock:
-            self._threads[thread] = call
+            self.call = call
+        else:
+            with self._lock:
+                self._threads[thread] = call
+        if self._wanted and call.key in self._wanted:
+            self._wanted.pop(call.key, None)
+            call.flags["cancelled"] = True
+            raise asyncio.CancelledError
 
     def leave(self, call: Incoming) -> None:
         """It has ended, or pauses; what is meant for it must not strike any more."""
         thread = threading.get_ident()
         if thread == self._main:
-            self._call = None
+            self.call = None
             return
-        with self._lock:
-            self._threads.pop(thread, None)
-            if thread in self._told:
-                self._told.discard(thread)
-                _raise_in(thread, None)  # taken back, if it has not struck
+        while True:
+            try:
+                with self._lock:
+                    self._threads.pop(thread, None)
+                    if thread in self._told:
+                        self._told.discard(thread)
+                        _raise_in(thread, None)  # taken back, if it has not struck
+                return
+            except KeyboardInterrupt:  # it struck right here: the method has ended, and the lane knows of the cancel
+                pass
 
     def on_stack(self) -> bool:
         """Return whether a method is on the main thread's stack."""
-        return self._call is not None
+        return self.call is not None
 
     def in_threads(self) -> bool:
         """Return whether a method runs in a pool thread."""
@@ -71,15 +88,21 @@ class Interrupts:
 
     def on_sigint(self, signum: int, frame: FrameType | None) -> None:
         """Interrupt the running method, if it is the one that is meant."""
-        call, self._meant, meant = self._call, None, self._meant
+        call, self._meant, meant = self.call, None, self._meant
         if call is not None and meant in (None, call.key):
-            self._call = None
             raise KeyboardInterrupt
 
     def stop(self, key: tuple[str, int]) -> Incoming | None:
-        """Interrupt the call with this key wherever it runs, and return it; from the control thread."""
-        call = self._call
+        """Interrupt the call with this key wherever it runs, and return it; from the control thread.
+
+        None where it does not run: if it is about to, or pauses, it is stopped then.
+        """
+        self._wanted[key] = None  # before looking: a call that begins now sees it, or is seen here
+        if len(self._wanted) > _MEMORY:
+            self._wanted.pop(next(iter(self._wanted)), None)
+        call = self.call
         if call is not None and call.key == key:
+            self._wanted.pop(key, None)
             call.flags["cancelled"] = True
             self._meant = key
             assert self._main is not None
@@ -88,6 +111,7 @@ class Interrupts:
         with self._lock:
             for thread, each in self._threads.items():
                 if each.key == key:
+                    self._wanted.pop(key, None)
                     each.flags["cancelled"] = True
                     self._told.add(thread)
                     _raise_in(thread, KeyboardInterrupt)

@@ -99,13 +99,13 @@ class ThreadLane:
 
     def _run(self, call: Incoming) -> None:
         bench = self._bench
-        self._waiting.pop(call.key, None)
+        if self._waiting.pop(call.key, None) is None:
+            return  # cancelled and answered
         tokens = bench.output.enter_thread(call.parent)
         bench.begin(call)
         outcome: list[Outcome] | SystemExit
         try:
-            started = not call.flags.get("cancelled")
-            outcome = bench.end(call, bench.instance.run(call, self._part) if started else [(0, None)])
+            outcome = bench.end(call, bench.instance.run(call, self._part))
         except SystemExit as leave:
             outcome = leave
         finally:
@@ -116,12 +116,15 @@ class ThreadLane:
         self._loop.call_soon_threadsafe(self._bench.part, call, outcomes)
 
     def cancel(self, key: tuple[str, int]) -> Incoming | None:
-        """Interrupt the thread of a running call; keep a waiting one from starting."""
-        waiting = self._waiting.get(key)
-        if waiting is not None:
-            waiting.flags["cancelled"] = True
-            return waiting
-        return self._bench.instance.interrupts.stop(key)
+        """Interrupt the thread of a running call; answer a waiting one at once, and never start it."""
+        bench = self._bench
+        waiting = self._waiting.pop(key, None)
+        if waiting is None:
+            return bench.instance.interrupts.stop(key)
+        waiting.flags["cancelled"] = True
+        cancelled = bench.instance.failed(waiting.method, asyncio.CancelledError())
+        self._loop.call_soon_threadsafe(bench.answer, waiting, [(-1, cancelled)])
+        return waiting
 
 
 class LoopLane:
@@ -155,10 +158,11 @@ class LoopLane:
         bench.answer(call, outcome)
 
     def cancel(self, key: tuple[str, int]) -> Incoming | None:
-        """Cancel the task of a call: CancelledError at its next ``await``."""
+        """Cancel the task of a call: CancelledError at its next ``await``, KeyboardInterrupt in a sync method."""
         task, call = self._tasks.get(key, (None, None))
         if task is None or call is None:
             return self._bench.instance.interrupts.stop(key)
         call.flags["cancelled"] = True
+        self._bench.instance.interrupts.stop(key)  # a sync method holds up the loop, and with it the next line
         self._loop.call_soon_threadsafe(task.cancel)
         return call

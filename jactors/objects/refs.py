@@ -11,7 +11,7 @@ import concurrent.futures
 from collections.abc import Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
-from jactors.ids import ObjectID, TaskID
+from jactors.ids import JobID, ObjectID, TaskID
 from jactors.objects.store import Entry
 
 __all__ = ["ObjectRef", "RefRuntime", "bind"]
@@ -21,6 +21,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 class RefRuntime(Protocol):
     """What refs need from the process they are in; the session provides it."""
+
+    #: The session's, in hex.
+    id: str
 
     def export_ref(self, entry: Entry) -> str:
         """Return the address at which other processes may ask for `entry`; called when pickling."""
@@ -66,6 +69,14 @@ class ObjectRef(Generic[T_co]):
         """Return the identifier of the call that makes the value."""
         return ObjectID(self._entry.id).task_id()
 
+    def job_id(self) -> JobID:
+        """Return the identifier of this process' session."""
+        return JobID.from_hex(_runtime().id)
+
+    def call_site(self) -> str:
+        """Return "": where a ref was made is not recorded, nor is it by Ray's default."""
+        return ""
+
     def is_nil(self) -> bool:
         """Return False: a ref always names something."""
         return False
@@ -80,7 +91,7 @@ class ObjectRef(Generic[T_co]):
         future: concurrent.futures.Future[T_co] = concurrent.futures.Future()
 
         def settle(entry: Entry) -> None:
-            if future.cancelled():
+            if not future.set_running_or_notify_cancel():  # it was cancelled; from now on it cannot be
                 return
             try:
                 value = entry.load()

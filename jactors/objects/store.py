@@ -6,11 +6,14 @@ An `Entry` is made when a call is submitted (or a value is put) and ends once. I
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
 __all__ = ["Entry", "Payload", "Raised"]
+
+log = logging.getLogger("jactors")
 
 
 class Payload(Protocol):
@@ -85,7 +88,10 @@ class Entry:
             self.done = True
             callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
-            callback(self)
+            try:
+                callback(self)
+            except Exception:  # a user's, maybe: the results behind this one have to be delivered too
+                log.exception("a callback of %s failed", self.id.hex())
         return True
 
     def on_end(self, callback: Callable[[Entry], None]) -> None:

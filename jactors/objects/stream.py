@@ -2,7 +2,7 @@
 
 The entry of the next value exists before the value does, so that whoever wants it waits for it as
 for any other. The one behind the last value ends in `END`; so does, behind it, the one that carries
-the error of a generator that raised.
+the error of a generator that raised. `Stream.end` is the fate of the call as a whole.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Any
 from jactors.objects.store import Entry, Payload
 
 __all__ = ["END", "Stream"]
+
+#: The index that stands for the call as a whole: no value has it.
+_WHOLE = 0xFFFFFFFF
 
 
 class _End:
@@ -47,35 +50,38 @@ class Stream:
         self._lock = threading.Lock()
         #: Entries that were not consumed.
         self._entries: dict[int, Entry] = {}
+        #: Ends with the call: in `END`, or in what it raised.
+        self.end = make(_WHOLE)
         #: The index of the next value to be consumed, and of the next to arrive.
         self.consumed = 0
         self._arrived = 0
+        self._ended = False
 
     def results(self, index: int, payload: Payload | None) -> list[tuple[Entry, Payload]]:
         """Return what the arrival of a value (None: of the end) ends; index -1 is the next one, and a failure.
 
-        A value that has arrived before, from an incarnation that died, is passed over.
+        A value that has arrived before, from an incarnation that died, is passed over; so is all that
+        comes behind the end. A generator that yields less the second time ends behind what has arrived.
         """
         with self._lock:
-            at = self._arrived if index < 0 else index
-            if at < self._arrived:
+            last = payload is None or payload.failed
+            at = self._arrived if index < 0 or last else index
+            if at < self._arrived or self._ended:
                 return []
             self._arrived = at + 1
-            ended = [(self._entry(at), END if payload is None else payload)]
-            if payload is not None and payload.failed:
-                self._arrived += 1
-                ended.append((self._entry(at + 1), END))
+            if payload is None:
+                self._ended = True
+                return [(self._entry(at), END), (self.end, END)]
+            ended = [(self._entry(at), payload)]
+            if payload.failed:
+                self._ended = True
+                ended += [(self._entry(at + 1), END), (self.end, payload)]
             return ended
 
     def peek(self) -> Entry:
         """Return the entry of the next value, arrived or not."""
         with self._lock:
             return self._entry(self.consumed)
-
-    def behind(self, entry: Entry) -> Entry:
-        """Return the entry behind one of this stream."""
-        with self._lock:
-            return self._entry(int.from_bytes(entry.id[24:], "big") + 1)
 
     def take(self) -> None:
         """Consume the next value, which has arrived; the end is never consumed."""

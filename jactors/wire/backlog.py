@@ -57,15 +57,18 @@ class Backlog:
     def __init__(self, traffic: Traffic) -> None:
         self._ordered = traffic.ordered
         self._lanes = {group: _Lane(size) for group, size in traffic.sizes.items()}
+        #: All of them, in the order of `add`, and those that the actor has.
+        self._calls: dict[int, Call] = {}
         self._sent: dict[int, Call] = {}
         #: Calls that have stepped aside for an argument.
         self._aside: set[Call] = set()
 
     def __len__(self) -> int:
-        return len(self._sent) + len(self._aside) + sum(len(lane.queue) for lane in self._lanes.values())
+        return len(self._calls)
 
     def add(self, call: Call) -> None:
         """Take a new call; ``call.blocked`` says how many arguments it waits for."""
+        self._calls[call.number] = call
         if call.blocked and not self._ordered:
             self._aside.add(call)
         else:
@@ -80,13 +83,12 @@ class Backlog:
 
     def drop(self, call: Call) -> bool:
         """Take a call out that was not sent; return False where it was, or has ended."""
-        queue = self._lane(call).queue
+        if call.number in self._sent or self._calls.pop(call.number, None) is None:
+            return False
         if call in self._aside:
             self._aside.remove(call)
-        elif call in queue:
-            queue.remove(call)
         else:
-            return False
+            self._lane(call).queue.remove(call)
         return True
 
     def batches(self) -> Iterator[list[Call]]:
@@ -123,6 +125,10 @@ class Backlog:
 
     def finish(self, call: Call) -> None:
         """A sent call has been answered to its end."""
+        del self._calls[call.number]
+        self._unsend(call)
+
+    def _unsend(self, call: Call) -> None:
         del self._sent[call.number]
         call.batch[0] -= 1
         if not call.batch[0]:
@@ -130,23 +136,31 @@ class Backlog:
 
     def find(self, number: int) -> Call | None:
         """Return the call with this number, sent or not."""
-        return self._sent.get(number) or next((call for call in self._all() if call.number == number), None)
+        return self._calls.get(number)
+
+    def calls(self) -> list[tuple[Call, bool]]:
+        """Return the calls that have not ended, and which were sent."""
+        return [(call, call.number in self._sent) for call in self._all()]
 
     def again(self, call: Call) -> None:
         """A sent call has failed and is to be run once more, before all that waits."""
-        self.finish(call)
+        self._unsend(call)
         self._lane(call).queue.appendleft(call)
 
     def lose(self) -> list[Call]:
-        """The incarnation has died: return the calls that end with it; the rest will be sent again, in order."""
+        """The incarnation has died: return the calls that end with it; the rest will be sent again, in order.
+
+        One that was not sent yet has used none of its retries.
+        """
         again: list[Call] = []
         over: list[Call] = []
-        for call in self._all():
-            if call.retries:
-                call.retries -= call.retries > 0
-                again.append(call)
-            else:
+        for call in self._calls.values():
+            if not call.retries:
                 over.append(call)
+                continue
+            if call.number in self._sent:
+                call.retries -= call.retries > 0
+            again.append(call)
         self._clear()
         for call in again:
             self.add(call)
@@ -154,17 +168,12 @@ class Backlog:
 
     def clear(self) -> list[Call]:
         """Return all calls and forget them."""
-        calls = list(self._all())
+        calls = list(self._calls.values())
         self._clear()
         return calls
 
-    def _all(self) -> Iterator[Call]:
-        yield from self._sent.values()
-        for lane in self._lanes.values():
-            yield from lane.queue
-        yield from self._aside
-
     def _clear(self) -> None:
+        self._calls.clear()
         self._sent.clear()
         self._aside.clear()
         for lane in self._lanes.values():

@@ -13,7 +13,7 @@ import time
 import types
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jactors.errors import SerializationError
@@ -21,7 +21,7 @@ from jactors.errors import SerializationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["blame", "searches_paused"]
+__all__ = ["blame", "find_culprit", "searches_paused"]
 
 _MAX_TRIALS = 2000
 _MAX_DEPTH = 6
@@ -44,13 +44,18 @@ class _Part:
     path: str  # an expression: model.cfg['lock']
     within: str = ""  # how a function got hold of the path's first name
     depth: int = 0
+    steps: tuple[str, ...] = ()  # all names on the way, functions included
+    parent: Any = None
 
     def part(self, value: Any, step: str) -> _Part:
-        return _Part(value=value, path=self.path + step, within=self.within, depth=self.depth + 1)
+        return self._next(value, path=self.path + step, within=self.within, step=step.lstrip("."))
 
     def captured(self, value: Any, name: str) -> _Part:
-        within = f"captured variable {name!r} of {self.path}"
-        return _Part(value=value, path=name, within=within, depth=self.depth + 1)
+        return self._next(value, path=name, within=f"captured variable {name!r} of {self.path}", step=name)
+
+    def _next(self, value: Any, *, path: str, within: str, step: str) -> _Part:
+        steps = (*self.steps, step.strip())
+        return _Part(value=value, path=path, within=within, depth=self.depth + 1, steps=steps, parent=self.value)
 
     def __str__(self) -> str:
         if not self.within:
@@ -92,6 +97,26 @@ def blame(value: object, *, what: str, error: BaseException, trial: Callable[[ob
         return f"cannot pickle {what}: {reason}. {_CURE}"
     finally:
         _search.active = False
+
+
+def find_culprit(value: object, *, name: str, error: BaseException) -> tuple[Any, tuple[str, ...], Any]:
+    """Return the smallest part of `value` that refuses, the names on the way to it, and what holds it.
+
+    Parameters
+    ----------
+    value : object
+    name : str
+        How to call it.
+    error : BaseException
+        What pickling `value` raised.
+    """
+    root = _Part(value=value, path=name, steps=(name,))
+    with searches_paused():  # what is tried may pickle, and fail, itself
+        try:
+            part = root if _too_deep(error) else _find(root, error, _pickle)[0]
+        except Exception:  # a __class__ or a metaclass that lies
+            part = root
+    return part.value, part.steps, part.parent
 
 
 @contextmanager
@@ -192,7 +217,7 @@ def _parts(part: _Part) -> Iterator[_Part]:
         yield part.part(value.__self__, ".__self__")
         yield part.part(value.__func__, ".__func__")
     elif isinstance(value, staticmethod | classmethod):
-        yield _Part(value=value.__func__, path=part.path, within=part.within, depth=part.depth + 1)
+        yield replace(part, value=value.__func__, depth=part.depth + 1)
     elif isinstance(value, property):
         for name, function in (("fget", value.fget), ("fset", value.fset), ("fdel", value.fdel)):
             yield part.part(function, f".{name}")

@@ -95,6 +95,11 @@ class Link:
         """Return how many calls have not ended."""
         return len(self._backlog)
 
+    def calls(self) -> list[tuple[Call, bool]]:
+        """Return the calls that have not ended, and which were sent."""
+        with self._lock:
+            return self._backlog.calls()
+
     def submit(self, call: Call, needs: Sequence[Entry] = ()) -> None:
         """Queue `call`; `needs` are the top-level refs among its arguments, in the order of its groups."""
         call.parent = self._relay.parents.current()
@@ -330,8 +335,7 @@ class Link:
                 over = self._backlog.lose()
             held = self._marks.clear()
         self._on_iopub()
-        _deliver(ended)
-        _deliver(held)
+        _deliver(ended + held)
         for call in over:
             call.fail(why(call))
         self.disconnect()

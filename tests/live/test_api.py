@@ -151,7 +151,7 @@ def test_remote_forms(session):
 
 
 def test_remote_refuses_what_is_no_class(session):
-    for misuse in (lambda: jactors.remote(), lambda: jactors.remote(5), lambda: jactors.remote(Counter._class(0))):
+    for misuse in (jactors.remote, lambda: jactors.remote(5), lambda: jactors.remote(Counter._class(0))):
         with pytest.raises(AssertionError, match="remote"):
             misuse()
     with pytest.raises(TypeError, match="must be applied to either a function or a class"):
@@ -192,13 +192,13 @@ def test_wrong_arguments_of_init_raise_in_the_caller(session):
 
 def test_unknown_options_raise_and_start_nothing(session):
     before = len(jactors.session.current().watch.request("list")["actors"])
-    with pytest.raises(ValueError, match="Invalid option keyword num_cpu for actors.*num_cpus"):
+    with pytest.raises(ValueError, match=r"Invalid option keyword num_cpu for actors.*num_cpus"):
         jactors.remote(num_cpu=1)
     with pytest.raises(ValueError, match="Invalid option keyword nme"):
         Counter.options(nme="x")
-    with pytest.raises(TypeError, match="The type of keyword 'num_cpus'.*'two'"):
+    with pytest.raises(TypeError, match=r"The type of keyword 'num_cpus'.*'two'"):
         Counter.options(num_cpus="two")
-    with pytest.raises(ValueError, match="negative.*-1"):
+    with pytest.raises(ValueError, match=r"negative.*-1"):
         Counter.options(num_gpus=-1)
     with pytest.raises(ValueError, match="empty string"):
         Counter.options(name="").remote()
@@ -257,7 +257,7 @@ def test_wrong_number_of_returns_fails_every_ref(counter, call, error, text):
 
 
 def test_method_options_are_checked(counter):
-    with pytest.raises(TypeError, match="num_return.*num_returns"):
+    with pytest.raises(TypeError, match=r"num_return.*num_returns"):
         counter.add.options(num_return=2)
     with pytest.raises(ValueError, match="num_returns"):
         counter.add.options(num_returns=-1)
@@ -294,7 +294,7 @@ def test_instance_attribute_does_not_shadow_a_method(counter):
 
 
 def test_missing_method_is_an_attribute_error_with_the_nearest(counter):
-    with pytest.raises(AttributeError, match="'ActorHandle' object has no attribute 'ad'.*'add'"):
+    with pytest.raises(AttributeError, match=r"'ActorHandle' object has no attribute 'ad'.*'add'"):
         counter.ad  # noqa: B018
     assert not hasattr(counter, "kind")  # an attribute is no method
 
@@ -459,7 +459,7 @@ def test_get_misused(counter):
         jactors.get([ref, 3])
     with pytest.raises(TypeError):
         jactors.get(ref, 1)
-    with pytest.raises(ValueError, match="timeout.*-1"):
+    with pytest.raises(ValueError, match=r"timeout.*-1"):
         jactors.get(ref, timeout=-1)
 
 
@@ -529,7 +529,7 @@ def test_kill(session):
     counter = Counter.options(name="victim").remote()
     pid = counter.pid()
     jactors.kill(counter)
-    with pytest.raises(jactors.exceptions.ActorDiedError, match="killed by `jactors.kill`"):
+    with pytest.raises(jactors.exceptions.ActorDiedError, match=r"killed by `jactors.kill`"):
         jactors.get(counter.count.remote(), timeout=TIMEOUT)
     assert jactors.kill(counter) is None  # a dead one: no error
     with pytest.raises(ValueError, match="only supported for actors"):
@@ -562,7 +562,7 @@ def test_get_actor(session):
     found = jactors.get_actor("tally")
     assert found == counter and found.add() == 5 and counter.count() == 5
     assert jactors.get_actor("tally", namespace=session["namespace"]) == counter
-    with pytest.raises(ValueError, match="'tallly'.*'tally'"):
+    with pytest.raises(ValueError, match=r"'tallly'.*'tally'"):
         jactors.get_actor("tallly")
     for nothing in ("", None):
         with pytest.raises(ValueError, match="non-empty value"):
@@ -593,7 +593,7 @@ def test_get_actor_of_a_pending_one(session, gate):
 
 def test_a_name_is_taken_once(session):
     first = Counter.options(name="one").remote()
-    with pytest.raises(jactors.exceptions.ActorAlreadyExistsError, match="name one .*already taken"):
+    with pytest.raises(jactors.exceptions.ActorAlreadyExistsError, match=r"name one .*already taken"):
         Counter.options(name="one").remote()
     assert Counter.options(name="one", get_if_exists=True).remote() == first
     other = Counter.options(name="one", namespace="another").remote()
@@ -627,9 +627,9 @@ def test_init_context(session):
 
 
 def test_init_options_are_checked(session):
-    with pytest.raises(RuntimeError, match="num_cpu.*num_cpus"):
+    with pytest.raises(RuntimeError, match=r"num_cpu.*num_cpus"):
         jactors.init(num_cpu=1, ignore_reinit_error=True)
-    with pytest.raises(ValueError, match="'namespace'|namespace"):
+    with pytest.raises(ValueError, match=r"'namespace'|namespace"):
         jactors.init(namespace="", ignore_reinit_error=True)
 
 

@@ -1,4 +1,4 @@
-"""Arguments and results: refs and handles among them, order, by-value semantics, arrays ("Argument passing", "Ordering")."""
+"""Arguments and results: refs, handles, order, by value, arrays ("Argument passing", "Ordering" of RAY_API.md)."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_chain_of_refs(workers):
 def test_nested_refs_stay_refs(workers):
     a, b, _ = workers
     assert b.kind([a.note.remote(1)]) == "list"
-    (args, _), ref = b.echo([a.note.remote(7)]), None
+    args, _ = b.echo([a.note.remote(7)])
     ref = args[0][0]
     assert isinstance(ref, jactors.ObjectRef) and jactors.get(ref) == 7
 
@@ -148,7 +148,7 @@ def test_nested_ref_is_resolved_by_the_receiver(workers):
 
 
 def test_nested_ref_that_is_pending(workers, gate):
-    a, b, _ = workers
+    _, b, _ = workers
     hangs = Worker.remote()
     late = b.get.remote([hangs.wait_for.remote(str(gate), "late")])
     assert jactors.wait([late], timeout=0.05)[0] == []
@@ -179,7 +179,7 @@ def test_ref_put_by_an_actor(workers):
 
 
 def test_pending_ref_from_an_actor_as_a_top_level_argument(workers, gate):
-    a, b, c = workers
+    a, _, c = workers
     hangs = Worker.remote()
     inner = a.submit(hangs, "wait_for", str(gate), "late")
     ref = c.echo.remote(inner)

@@ -1,4 +1,4 @@
-"""Ends: nothing of a session outlives its driver, however it ends; nothing hangs when the supervisor does (section 4)."""
+"""Ends: nothing outlives its driver, however it ends; nothing hangs when the supervisor does (section 4)."""
 
 from __future__ import annotations
 
@@ -223,7 +223,6 @@ except jactors.exceptions.ActorDiedError: print("still dead")
     assert left_of(told["session"]) == []
 
 
-@pytest.mark.xfail(strict=True, reason="membership.spawn writes into the folder that _on_gone has removed")
 def test_an_actor_cannot_be_made_without_a_supervisor(run):
     code, out, err = run(
         """
@@ -266,9 +265,8 @@ def test_names_are_free_when_the_supervisor_was_killed(run):
     assert (code, out) == (0, "died\n1\n"), err
 
 
-@pytest.mark.xfail(strict=True, reason="nobody removes the names of a supervisor that was killed")
 def test_names_of_a_killed_supervisor_leave_no_file(run):
-    code, out, err = run(
+    code, _, err = run(
         """
         import json, os, jactors
         @jactors.remote
@@ -286,7 +284,6 @@ def test_names_of_a_killed_supervisor_leave_no_file(run):
     assert list((base_dir() / "names" / "left-behind").glob("*.json")) == []
 
 
-@pytest.mark.xfail(strict=True, reason="Session.close does not sweep where its supervisor was killed a moment before")
 def test_shutdown_right_after_the_supervisor_was_killed_leaves_no_file(run):
     code, out, err = run(
         """
@@ -362,7 +359,6 @@ def test_what_an_actor_started_dies_with_it(session, how):
     assert gone(pid, child, *pool, timeout=CLEAN) == []
 
 
-@pytest.mark.xfail(strict=True, reason="a fork of an actor inherits its SIGTERM handler, which does nothing there")
 def test_a_fork_of_an_actor_ends_by_sigterm(session):
     """As multiprocessing ends the workers of a pool: one that does not keeps the actor from leaving."""
     parent = Parent.remote()

@@ -1,4 +1,4 @@
-"""Errors and deaths: what the caller sees, and that everything else goes on ("Bad input" of the issue, sections 1 and 4)."""
+"""Errors and deaths: what the caller sees, and that everything else goes on ("Bad input"; sections 1 and 4)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUT = 30
 exceptions = jactors.exceptions
 
 
-class Custom(Exception):
+class Custom(Exception):  # noqa: N818 - a user's name
     """Takes two arguments and hands one to its base: plain pickling loses it."""
 
     def __init__(self, code, *, why):
@@ -281,7 +281,7 @@ def test_unpicklable_attribute_of_an_argument(risky):
 
 
 def test_unpicklable_constructor_argument(session):
-    with pytest.raises(exceptions.SerializationError, match=r"Risky\.__init__.*|lock"):
+    with pytest.raises(exceptions.SerializationError, match=r"Risky\.__init__"):
         Risky.remote(threading.Lock())
 
 
@@ -293,7 +293,7 @@ def test_unpicklable_class_names_the_attribute(session):
         def use(self):
             return lock
 
-    with pytest.raises(exceptions.SerializationError, match="Captures.*|lock") as caught:
+    with pytest.raises(exceptions.SerializationError, match="lock") as caught:
         Captures.remote()
     assert "lock" in str(caught.value) and "use" in str(caught.value)
 
@@ -569,7 +569,7 @@ def test_handles_after_shutdown_say_so(run):
         jactors.shutdown(); jactors.shutdown()
         assert not jactors.is_initialized()
         print(jactors.get(done), repr(a)[:8])
-        for call in (lambda: a.one(), lambda: jactors.get(a.one.remote()), lambda: jactors.get(A.remote().one.remote())):
+        for call in (lambda: a.one(), lambda: jactors.get(a.one.remote()), lambda: A.remote().one()):
             try: print(call())
             except jactors.exceptions.ActorDiedError as error: print("shut" in str(error), error.class_name)
         # The last one started a session again, without being asked to; an old handle stays dead in it.

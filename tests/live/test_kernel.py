@@ -1,4 +1,4 @@
-"""An actor is a Jupyter kernel: stock clients attach to it; forged messages are refused before anything is unpickled."""
+"""An actor is a Jupyter kernel: stock clients attach; forged messages are refused before they are unpickled."""
 
 from __future__ import annotations
 
@@ -111,7 +111,8 @@ def test_the_connection_file_is_the_standard_one(counter):
     path = file_of(counter)
     info = json.loads(Path(path).read_text())
     assert os.path.dirname(path) == jupyter_runtime_dir() and stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    assert {"shell_port", "iopub_port", "stdin_port", "control_port", "hb_port", "ip", "key", "transport"} <= info.keys()
+    channels = ("shell", "iopub", "stdin", "control", "hb")
+    assert {*(f"{channel}_port" for channel in channels), "ip", "key", "transport"} <= info.keys()
     assert len(info["key"]) >= 32 and info["signature_scheme"] == "hmac-sha256"
 
 
@@ -222,7 +223,9 @@ def test_two_clients(counter, client):
         other.context.destroy(linger=0)
 
 
-def test_console_attaches(counter, environment):
+def test_console_attaches(counter, environment, launcher):
+    if launcher == "spawn":
+        pytest.skip("jupyter_client's console application does not pass on a connection file's CurveZMQ keys")
     import subprocess
     import sys
 

@@ -321,7 +321,7 @@ def test_cell_output_of_threads_and_children(cells):
 
 
 def test_cell_nested_actors_print_once(cells):
-    made, asked, again = cells('asks = Asks.remote(); asks.ask("1")', 'asks.ask("hello")', 'asks.says_is_not_here')
+    made, asked, again = cells('asks = Asks.remote(); asks.ask("1")', 'asks.ask("hello")', "asks.says_is_not_here")
     assert texts(made).count("init of Says") == 1
     assert texts(asked) == "asks\nhello\n"
     assert again[0].output_type == "error" and again[0].ename == "AttributeError"
