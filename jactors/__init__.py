@@ -26,7 +26,7 @@ from jactors.actors.handle import ActorHandle
 from jactors.actors.info import available_resources, cluster_resources, get_gpu_ids, get_runtime_context
 from jactors.actors.shape import method
 from jactors.actors.verbs import cancel, get, get_actor, interrupt, kill, put, wait
-from jactors.ids import ActorID, ObjectID, TaskID
+from jactors.ids import ActorID, JobID, NodeID, ObjectID, TaskID
 from jactors.objects.refs import ObjectRef
 from jactors.session import init, is_initialized, shutdown
 
@@ -35,6 +35,8 @@ __version__ = "0.1.0"
 __all__ = [
     "ActorHandle",
     "ActorID",
+    "JobID",
+    "NodeID",
     "ObjectID",
     "ObjectRef",
     "ObjectRefGenerator",

@@ -63,8 +63,7 @@ class ActorPool(Generic[V]):
         actor = self._idle.pop()
         try:
             made = fn(actor, value)
-            if not all(isinstance(ref, ObjectRef) for ref in _refs(made)) or made == []:
-                raise TypeError(f"fn must return the ref of a call, or a list of refs, got {made!r}: use .remote()")
+            _check_made(made)
         except BaseException:
             self._idle.append(actor)
             raise
@@ -229,6 +228,11 @@ class ActorPool(Generic[V]):
 
 def _refs(made: Any) -> list[Any]:
     return made if isinstance(made, list) else [made]
+
+
+def _check_made(made: Any) -> None:
+    if made == [] or not all(isinstance(ref, ObjectRef) for ref in _refs(made)):
+        raise TypeError(f"fn must return the ref of a call, or a list of refs, got {made!r}: use .remote()")
 
 
 def _check(actor: Any) -> None:

@@ -75,7 +75,7 @@ def inspect_serializability(
         value, path, parent = find_culprit(base_obj, name=called, error=error.__cause__ or error)
         failures.add(FailureTuple(value, path, parent))
         lines += [f"!!! FAIL serialization: {error}", *map(repr, failures), line]
-    print(*lines, sep="\n", file=print_file or sys.stdout)  # noqa: T201 - the report
+    print(*lines, sep="\n", file=print_file or sys.stdout)
     return not failures, failures
 
 

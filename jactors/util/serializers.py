@@ -9,9 +9,7 @@ from typing import Any
 __all__ = ["deregister_serializer", "register_serializer"]
 
 
-def register_serializer(
-    cls: type, *, serializer: Callable[[Any], Any], deserializer: Callable[[Any], object]
-) -> None:
+def register_serializer(cls: type, *, serializer: Callable[[Any], Any], deserializer: Callable[[Any], object]) -> None:
     """Pickle instances of `cls` as what `serializer` makes of them, in this process.
 
     Parameters

@@ -79,15 +79,15 @@ class ActorState(_State):
     pid: int = _column()
     ray_namespace: str = _column()
     #: What it has reserved.
-    required_resources: dict[str, float] | None = _column(filterable=False, detail=True)
+    required_resources: Mapping[str, float] | None = _column(filterable=False, detail=True)
     #: Of a dead one: ``error_message``, ``exitcode`` and ``signal`` (a number).
-    death_cause: dict[str, Any] | None = _column(filterable=False, detail=True)
+    death_cause: Mapping[str, Any] | None = _column(filterable=False, detail=True)
     num_restarts: int | None = _column(filterable=False, detail=True)
     #: What a pending one waits for.
     pending_reason: str | None = _column(filterable=False, detail=True)
     #: Numbers of the cores that it is pinned to.
-    cores: list[int] | None = _column(filterable=False, detail=True)
-    gpus: list[str] | None = _column(filterable=False, detail=True)
+    cores: Sequence[int] | None = _column(filterable=False, detail=True)
+    gpus: Sequence[str] | None = _column(filterable=False, detail=True)
     log_file: str | None = _column(filterable=False, detail=True)
 
 

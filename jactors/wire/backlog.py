@@ -140,7 +140,7 @@ class Backlog:
 
     def calls(self) -> list[tuple[Call, bool]]:
         """Return the calls that have not ended, and which were sent."""
-        return [(call, call.number in self._sent) for call in self._all()]
+        return [(call, call.number in self._sent) for call in self._calls.values()]
 
     def again(self, call: Call) -> None:
         """A sent call has failed and is to be run once more, before all that waits."""
