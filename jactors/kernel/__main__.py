@@ -11,6 +11,7 @@ The supervisor is told each step on a socket of this process' own; it learns of 
 from __future__ import annotations
 
 import atexit
+import importlib
 import json
 import os
 import signal
@@ -147,26 +148,31 @@ class _Life:
         return code or 0
 
 
+_WARM = (
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "debugpy.server.api",
+    "ipykernel.debugger",
+    "jedi",
+    "psutil",
+    "tornado.gen",
+    "tornado.platform.asyncio",
+)
+
+
 def warm() -> None:
     """Import, in the fork server, what a kernel imports when it starts or is first asked something.
 
     What a child imports by itself is its own: the debugger alone is 0.1 s and 8 MB an actor, jedi's
     first completion 2 s.
     """
-    import IPython.core.completerlib
-    import IPython.core.debugger
-    import IPython.core.oinspect
-    import IPython.extensions.storemagic
-    import ipykernel.debugger
-    import jedi  # type: ignore[import-untyped]
-    import psutil
-    import tornado.gen
-    import tornado.platform.asyncio  # noqa: F401
-
-    try:
-        import debugpy.server.api  # noqa: F401
-    except ImportError:
-        pass  # ipykernel does without it too
+    for name in _WARM:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            pass  # ipykernel does without debugpy; the rest is needed, and fails where it is
 
 
 def main(spec: LaunchSpec) -> int:
