@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "WORKER",
     "ActorIdentity",
     "CallContext",
     "current_actor",
@@ -58,6 +59,9 @@ class CallContext:
         found: list[Any] = self.flags.setdefault("children", [])
         return found
 
+
+#: The class name of the actors that run tasks.
+WORKER = "jactors.Worker"
 
 _actor: ActorIdentity | None = None
 _user_class: type | None = None

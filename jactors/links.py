@@ -46,6 +46,8 @@ class Links:
         #: Supervisors of other sessions, by address.
         self._others: dict[str, Watch] = {}
         self._watches: dict[str, Watch] = {}
+        #: Told of a granted lease; see `jactors.actors.tasks`.
+        self.on_lease: Callable[[dict[str, Any]], None] | None = None
         #: What was last said of each actor. Written by the I/O thread.
         self.told: dict[str, dict[str, Any]] = {}
         #: Incarnations that have died and are about to end their calls. Of the I/O thread.
@@ -109,11 +111,15 @@ class Links:
                 self._others[address] = watch
             return watch
 
-    def _ask(self, actor_id: str, watch: Watch) -> None:
+    def _ask(self, actor_id: str, watch: Watch, tries: int = 100) -> None:
         """Ask for the state of an actor, and for all that comes after."""
 
         def answer(told: dict[str, Any]) -> None:
             known = told.get("actor")
+            if known is None and "message" not in told and tries:
+                # A name can be found before its actor is spawned: whoever claimed it is about to.
+                self._io.call_later(0.02, lambda: self._ask(actor_id, watch, tries - 1))
+                return
             if known is None:
                 why = told.get("message") or "its supervisor does not know it: it has ended"
                 self._bury(actor_id, self._links[actor_id], {"reason": why})
@@ -132,6 +138,10 @@ class Links:
     def on_event(self, event: dict[str, Any]) -> None:
         """A supervisor says something about an actor."""
         actor_id = event["actor_id"]
+        if event["event"] == "leased":
+            if self.on_lease is not None:
+                self.on_lease(event)
+            return
         self.told[actor_id] = {**event, "event": "state"}
         link = self._links.get(actor_id)
         if link is None:

@@ -23,7 +23,7 @@ from jactors.life.sweep import end_processes
 from jactors.life.watch import Watch, supervisor_gone
 from jactors.links import Links
 from jactors.objects.store import Entry
-from jactors.options import ActorOptions, InitOptions
+from jactors.options import ActorOptions, InitOptions, TaskOptions
 from jactors.wire import pack
 from jactors.wire.backlog import Traffic
 from jactors.wire.call import Call
@@ -75,6 +75,8 @@ class Session:
         self.supervisor_pid = own.pid if own is not None else 0
         self._supervisor_started = 0.0
         self._closed = False
+        #: What there is in all, once somebody has asked: it does not change.
+        self._resources: dict[str, float] | None = None
 
     # ------------------------------------------------------------------ refs
 
@@ -120,13 +122,9 @@ class Session:
             "class_name": creation.class_name,
             "name": options.name,
             "namespace": namespace,
-            "driver_namespace": self.namespace,
             "name_file": str(places.name_file(namespace, options.name)) if options.name else None,
             "creation_file": str(path),
-            "env": dict(os.environ),
-            "user_env": {**self.defaults.environment, **options.environment},
-            "cwd": options.cwd or self.defaults.cwd or str(Path.cwd()),
-            "sys_path": [str(entry) for entry in sys.path],
+            **self.base(options),
             "demand": options.demand,
             "max_restarts": options.max_restarts,
             "start_timeout": options.start_timeout,
@@ -170,6 +168,26 @@ class Session:
             link.submit(Call(number=number, method="__ray_terminate__", groups=[(stream,)], entries=[entry]))
 
         self.io.call_soon(end)
+
+    def check(self, demand: dict[str, float]) -> None:
+        """Raise InsufficientResourcesError where `demand` is more than there is in all."""
+        if any(amount > self._total().get(name, 0.0) for name, amount in demand.items()):
+            self.watch.request("check", demand=demand)
+
+    def _total(self) -> dict[str, float]:
+        if self._resources is None:
+            self._resources = self.watch.request("resources")["total"]
+        return self._resources
+
+    def base(self, options: ActorOptions | TaskOptions) -> dict[str, Any]:
+        """Return what a new process starts from: this one as it stands, and what the options add."""
+        return {
+            "driver_namespace": self.namespace,
+            "env": dict(os.environ),
+            "user_env": {**self.defaults.environment, **options.environment},
+            "cwd": options.cwd or self.defaults.cwd or str(Path.cwd()),
+            "sys_path": [str(entry) for entry in sys.path],
+        }
 
     def record(self, actor_id: str) -> dict[str, Any]:
         """Return what a name's file says of where an actor lives."""

@@ -21,12 +21,12 @@ from typing import Any, Literal, TypeVar
 
 from jactors import rules
 
-__all__ = ["ActorOptions", "InitOptions", "MethodOptions"]
+__all__ = ["ActorOptions", "InitOptions", "MethodOptions", "TaskOptions"]
 
 _log = logging.getLogger("jactors")
 
 
-_T = TypeVar("_T", "ActorOptions", "MethodOptions", "InitOptions")
+_T = TypeVar("_T", "ActorOptions", "MethodOptions", "InitOptions", "TaskOptions")
 
 
 def _names(cls: type[Any]) -> list[str]:
@@ -146,8 +146,55 @@ class ActorOptions(_Place):
     @property
     def demand(self) -> dict[str, float]:
         """What to reserve: ``CPU``, ``GPU``, ``memory`` (bytes) and custom ones, only where above 0."""
-        asked = {"CPU": self.num_cpus, "GPU": self.num_gpus, "memory": self.memory, **self.resources}
-        return {name: float(amount) for name, amount in asked.items() if amount}
+        return _demand(self)
+
+
+def _demand(options: ActorOptions | TaskOptions) -> dict[str, float]:
+    asked = {"CPU": options.num_cpus, "GPU": options.num_gpus, "memory": options.memory, **options.resources}
+    return {name: float(amount) for name, amount in asked.items() if amount}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOptions(_Place):
+    """How a remote function runs; what it reserves is held while it runs."""
+
+    num_cpus: float | None = rules.option(1, float, int, keep=rules.quantity)
+    #: Refs a call returns; None: 1, or "streaming" where the function is a generator.
+    num_returns: int | Literal["streaming", "dynamic"] | None = rules.option(None, int, str, keep=rules.returns)
+    #: Times a task is run again when its worker dies; -1 without limit.
+    max_retries: int = rules.option(3, int, keep=rules.count_or_infinite)
+    #: True runs it again after any exception too, else after those listed.
+    retry_exceptions: bool | tuple[type[Exception], ...] | None = rules.option(
+        None, bool, list, tuple, keep=rules.retried
+    )
+    #: What the task is called in lists; None: as the function.
+    name: str | None = rules.option(None, str)
+
+    @classmethod
+    def parse(
+        cls, given: Mapping[str, object], *, generator: bool = False, base: TaskOptions | None = None
+    ) -> TaskOptions:
+        """Validate `given` and lay it over `base`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A value has the wrong type, or is out of range; ValueError also: a name does not exist.
+        """
+        valid = [*_names(cls), *rules.RAY_TASK]
+        for name in given:
+            if name not in valid:
+                near = rules.nearest(name, valid)
+                raise ValueError(f"Invalid option keyword {name} for remote functions. Valid ones are {valid}.{near}")
+        parsed = _parsed(cls, given, base, rules.RAY_TASK)
+        if isinstance(parsed.num_returns, str) and not generator:
+            raise ValueError(f"num_returns='{parsed.num_returns}' needs a generator function, one that yields.")
+        return parsed
+
+    @property
+    def demand(self) -> dict[str, float]:
+        """What to reserve while it runs."""
+        return _demand(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,13 @@ __all__ = ["claim", "lookup", "names", "process_alive", "release", "start_time",
 
 
 def start_time(pid: int) -> float:
-    """Return when process `pid` started, in seconds since the epoch; 0 where there is none."""
+    """Return when process `pid` started, in seconds since the epoch; 0 where there is none.
+
+    A zombie is none: a supervisor that was killed stays one until its driver reaps it.
+    """
     try:
-        return float(psutil.Process(pid).create_time())
+        process = psutil.Process(pid)
+        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
     except psutil.Error:
         return 0.0
 

@@ -167,6 +167,11 @@ RAY_ACTOR = anything(
     "label_selector fallback_strategy accelerator_type enable_task_events enable_tensor_transport object_store_memory "
     "_actor_generator_backpressure_num_objects"
 )
+RAY_TASK = anything(
+    "scheduling_strategy placement_group placement_group_bundle_index placement_group_capture_child_tasks _labels "
+    "label_selector fallback_strategy accelerator_type enable_task_events object_store_memory max_calls "
+    "_generator_backpressure_num_objects _metadata"
+)
 RAY_METHOD = {
     **anything("enable_task_events tensor_transport _labels"),
     "_generator_backpressure_num_objects": Rule((int, NoneType), backpressure),

@@ -15,10 +15,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from jactors import places, registry
+from jactors.context import WORKER, current_actor
 from jactors.errors import JactorsError
 from jactors.ids import new_token
 from jactors.launch import pinning
@@ -32,7 +35,7 @@ from jactors.wire.channel import connect
 from jactors.wire.link import Link
 from jactors.wire.waiting import wait_entries
 
-__all__ = ["Session", "current", "init", "is_initialized", "join", "shutdown", "wait"]
+__all__ = ["Session", "current", "init", "is_initialized", "join", "letting_go", "shutdown", "wait"]
 
 _session: Session | None = None
 _starting = threading.RLock()
@@ -211,11 +214,29 @@ def current() -> Session:
 
 def wait(entry: Entry, timeout: float | None = None) -> None:
     """Block until `entry` has ended, or `timeout` seconds have passed."""
+    if entry.done:
+        return
     origin = entry.origin
-    if isinstance(origin, Link) and not entry.done:
-        origin.wait_for(entry, None if timeout is None else time.monotonic() + timeout)
-    elif not entry.done:
-        wait_entries([entry], timeout=timeout, enough=lambda ended, failed: ended > 0)
+    with letting_go():
+        if isinstance(origin, Link):
+            origin.wait_for(entry, None if timeout is None else time.monotonic() + timeout)
+        else:
+            wait_entries([entry], timeout=timeout, enough=lambda ended, failed: ended > 0)
+
+
+@contextmanager
+def letting_go() -> Iterator[None]:
+    """While a task waits for others, they may have the resources that it holds; elsewhere nothing."""
+    actor = current_actor()
+    if actor is None or actor.class_name != WORKER:
+        yield
+        return
+    watch = current().watch
+    watch.tell("pause", worker=actor.actor_id)
+    try:
+        yield
+    finally:
+        watch.tell("resume", worker=actor.actor_id)
 
 
 def shutdown() -> None:

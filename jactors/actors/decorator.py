@@ -10,9 +10,10 @@ from jactors import registry, session
 from jactors.actors.handle import ActorHandle, Home, pack_arguments, remember, revive
 from jactors.actors.shape import ClassShape
 from jactors.actors.source import sources_of
+from jactors.actors.tasks import RemoteFunction
 from jactors.errors import ActorAlreadyExistsError, ActorClassInheritanceError
 from jactors.ids import ActorID
-from jactors.options import ActorOptions
+from jactors.options import ActorOptions, TaskOptions
 from jactors.wire import pack
 from jactors.wire.creation import Creation
 
@@ -41,28 +42,44 @@ def remote(*args: Any, **options: Any) -> Any:
         An option does not exist, or its value is out of range.
     """
     if len(args) == 1 and not options:
-        return _make(args[0], ActorOptions())
+        return _make(args[0], {})
     if args or not options:
         raise AssertionError(
             "The @remote decorator must be applied either with no arguments and no parentheses, for example "
             "'@jactors.remote', or with options by keyword, for example '@jactors.remote(num_cpus=2)'."
         )
-    parsed = ActorOptions.parse(options)
-    return lambda user_class: _make(user_class, parsed)
+    _check_names(options)
+    return lambda target: _make(target, options)
 
 
-def _make(user_class: Any, options: ActorOptions) -> ActorClass:
-    if isinstance(user_class, ActorClass):
+def _check_names(options: dict[str, Any]) -> None:
+    """Refuse at once what is an option neither of actors nor of tasks, or has a wrong value for both."""
+    try:
+        ActorOptions.parse(options)
+    except (TypeError, ValueError):
+        try:
+            TaskOptions.parse(options, generator=True)
+        except (TypeError, ValueError):
+            pass
+        else:
+            return
+        raise
+
+
+def _yields(function: Any) -> bool:
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _make(user_class: Any, given: dict[str, Any]) -> ActorClass | RemoteFunction:
+    if isinstance(user_class, (ActorClass, RemoteFunction)):
         raise TypeError(f"The @remote decorator must be applied to either a function or a class: {user_class!r} is one")
     if inspect.isfunction(user_class) or inspect.isbuiltin(user_class):
-        raise NotImplementedError(
-            f"remote functions (tasks) are not there yet: make {user_class.__name__!r} a method of a class"
-        )
+        return RemoteFunction(user_class, TaskOptions.parse(given, generator=_yields(user_class)))
     if not inspect.isclass(user_class):
         raise AssertionError(
             f"The @remote decorator must be applied to either a function or a class, not {user_class!r}"
         )
-    return ActorClass(user_class, options)
+    return ActorClass(user_class, ActorOptions.parse(given))
 
 
 class ActorClass:

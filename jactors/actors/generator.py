@@ -11,7 +11,6 @@ from jactors.errors import GetTimeoutError
 from jactors.objects.refs import ObjectRef
 from jactors.objects.store import Entry
 from jactors.objects.stream import END, Stream
-from jactors.wire.link import Link
 
 __all__ = ["ObjectRefGenerator"]
 
@@ -23,9 +22,8 @@ class ObjectRefGenerator:
     generator does not stop the method; `cancel` does.
     """
 
-    def __init__(self, stream: Stream, link: Link) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._link = link
 
     def __iter__(self) -> Iterator[ObjectRef[Any]]:
         return self

@@ -117,7 +117,7 @@ class ActorMethod:
         """
         call = self._submit(args, kwargs)
         if call.stream is not None:
-            return ObjectRefGenerator(call.stream, self._handle._home.link)
+            return ObjectRefGenerator(call.stream)
         if call.returns == 1:
             return ObjectRef(call.entries[0])
         return [ObjectRef(entry) for entry in call.entries] if call.returns else None
@@ -130,7 +130,7 @@ class ActorMethod:
         call = self._submit(args, kwargs)
         link = self._handle._home.link
         if call.stream is not None:
-            return ObjectRefGenerator(call.stream, link).values()
+            return ObjectRefGenerator(call.stream).values()
         for entry in call.entries:
             if not entry.done:
                 link.wait_for(entry, None)

@@ -76,7 +76,8 @@ def _wait_all(entries: list[Entry], timeout: float | None, deadline: float | Non
     if len(pending) == 1:
         session.wait(pending[0], None if deadline is None else max(0.0, deadline - time.monotonic()))
     elif pending:
-        wait_entries(pending, timeout=timeout, enough=lambda ended, failed: failed or ended == len(pending))
+        with session.letting_go():
+            wait_entries(pending, timeout=timeout, enough=lambda ended, failed: failed or ended == len(pending))
 
 
 def _entry(ref: Any) -> Entry:
@@ -115,7 +116,7 @@ def wait(
     Parameters
     ----------
     refs : list of ObjectRef
-        No ref twice.
+        No ref twice. A generator of refs is ready when its next ref is, or when it has ended.
     num_returns : int
         At most so many are returned as ready.
     timeout : float, optional
@@ -131,7 +132,7 @@ def wait(
     if not isinstance(refs, list):
         raise TypeError(f"wait() expected a list of ObjectRef, got {type(refs)}")
     for ref in refs:
-        if not isinstance(ref, ObjectRef):
+        if not isinstance(ref, (ObjectRef, ObjectRefGenerator)):
             raise TypeError(f"wait() expected a list of ObjectRef, got list containing {type(ref)}")
     if len(set(refs)) != len(refs):
         raise ValueError("Wait requires a list of unique object refs.")
@@ -143,15 +144,16 @@ def wait(
         raise ValueError(f"Invalid number of objects to return {num_returns}: it must be at least 1.")
     if num_returns > len(refs):
         raise ValueError(f"num_returns cannot be greater than the number of refs: {num_returns} > {len(refs)}.")
-    entries = [ref._entry for ref in refs]
+    entries = [ref._stream.peek() if isinstance(ref, ObjectRefGenerator) else ref._entry for ref in refs]
     ended = sum(entry.done for entry in entries)
     if ended < num_returns and not (deadline is not None and timeout == 0):
         enough: Callable[[int, bool], bool] = lambda ended, failed: ended >= num_returns  # noqa: E731
-        wait_entries(entries, timeout=timeout, enough=enough)
+        with session.letting_go():
+            wait_entries(entries, timeout=timeout, enough=enough)
     ready: list[ObjectRef[T]] = []
     rest: list[ObjectRef[T]] = []
-    for ref in refs:
-        (ready if len(ready) < num_returns and ref._entry.done else rest).append(ref)
+    for ref, entry in zip(refs, entries, strict=True):
+        (ready if len(ready) < num_returns and entry.done else rest).append(ref)
     return ready, rest
 
 

@@ -200,7 +200,8 @@ class Instance:
         """Return the payload of a method that raised."""
         if isinstance(error, ValueError) and "read-only" in str(error):
             error.add_note("Arguments arrive read-only, since several actors may share them: work on a .copy().")
-        task = f"{self.class_name}.{name}"
+        # A worker says itself what it runs: a function, not its own method.
+        task = getattr(self.self, "__jactors_task__", None) or f"{self.class_name}.{name}"
         return Failed(failure.encode(error, task=task, pid=os.getpid(), actor=self.describe()))
 
     def shutdown_hook(self) -> None:

@@ -122,8 +122,8 @@ class ThreadLane:
         if waiting is None:
             return bench.instance.interrupts.stop(key)
         waiting.flags["cancelled"] = True
-        cancelled = bench.instance.failed(waiting.method, asyncio.CancelledError())
-        self._loop.call_soon_threadsafe(bench.answer, waiting, [(-1, cancelled)])
+        cancelled: list[Outcome] = [(-1, bench.instance.failed(waiting.method, asyncio.CancelledError()))]
+        self._loop.call_soon_threadsafe(bench.answer, waiting, cancelled)
         return waiting
 
 

@@ -38,7 +38,8 @@ def bootstrap(code: str) -> list[str]:
     Without the working directory on its path: a ``random.py`` beside a notebook must not get in.
     """
     here = str(Path(__file__).resolve().parents[2])
-    start = f"import sys; sys.path.append({here!r}); {code}"
+    # In front for this one import, so that it is the driver's jactors and not another that is installed.
+    start = f"import sys; sys.path.insert(0, {here!r}); import jactors; sys.path.append(sys.path.pop(0)); {code}"
     return [sys.executable, "-P", "-Xfrozen_modules=off", "-c", start]
 
 

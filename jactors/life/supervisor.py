@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import heapq
 import os
+import secrets
 import selectors
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
@@ -26,6 +28,7 @@ from typing import Any, Protocol
 from jactors.errors import InsufficientResourcesError
 from jactors.life import machine
 from jactors.life.actor import Actor
+from jactors.life.leases import Leases
 from jactors.life.machine import State
 from jactors.life.sweep import end_processes
 from jactors.wire.channel import Channel
@@ -86,6 +89,7 @@ class Supervisor:
         self._timers: list[tuple[float, int, Actor, int, machine.Event]] = []
         self._order = count()
         self._ending = False
+        self._leases = Leases(ledger=ledger, hire=self._hire, pin=self._pin, dismiss=self._dismiss, tell=self._send)
         self._selector = selectors.DefaultSelector()
         server.setblocking(False)
         self._selector.register(server, selectors.EVENT_READ, lambda: self._accept(server))
@@ -111,6 +115,11 @@ class Supervisor:
             "watch": self._watch,
             "list": self._list,
             "resources": self._resources,
+            "check": self._check,
+            "lease": self._leases.want,
+            "release": self._leases.release,
+            "pause": self._leases.pause,
+            "resume": self._leases.resume,
             "shutdown": self._shutdown,
         }
 
@@ -119,10 +128,13 @@ class Supervisor:
         while not self._ending:
             timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
             for key, mask in self._selector.select(timeout):
-                if mask & selectors.EVENT_WRITE:
-                    self._flush(key.fileobj)
-                if mask & selectors.EVENT_READ:
-                    key.data()
+                try:
+                    if mask & selectors.EVENT_WRITE:
+                        self._flush(key.fileobj)
+                    if mask & selectors.EVENT_READ:
+                        key.data()
+                except Exception:  # a bug here must cost one event, not a session's actors
+                    traceback.print_exc()
             while self._timers and self._timers[0][0] <= time.monotonic():
                 _, _, actor, incarnation, event = heapq.heappop(self._timers)
                 if actor.life.incarnation == incarnation:
@@ -181,6 +193,7 @@ class Supervisor:
             for actor in self._actors.values():
                 if channel in actor.watchers:
                     actor.watchers.remove(channel)
+            self._leases.gone(channel)
             if channel is self._driver:
                 self._end()
 
@@ -217,6 +230,25 @@ class Supervisor:
                 break
             del self._actors[dead.actor_id]
         return {"actor": actor.describe()}
+
+    def _hire(self, template: dict[str, Any], grant: Any) -> Actor:
+        """Start a worker: an actor whose resources are its lease's."""
+        request = {**template, "actor_id": secrets.token_hex(16), "demand": {}, "max_restarts": 0, "worker": True}
+        actor = Actor(request, self._session, self._folder, cores=list(grant.cores), gpus=list(grant.gpus))
+        self._actors[actor.actor_id] = actor
+        self._grants[actor.actor_id] = grant
+        self._step(actor, machine.Granted())
+        return actor
+
+    def _pin(self, actor: Actor) -> None:
+        if actor.pid is not None and hasattr(os, "sched_setaffinity"):
+            try:
+                os.sched_setaffinity(actor.pid, actor.cores or os.sched_getaffinity(0))
+            except OSError:
+                pass  # it has just died; its holder will hear of it
+
+    def _dismiss(self, actor: Actor) -> None:
+        self._step(actor, machine.Kill(reason="the process that it worked for has gone", for_good=True))
 
     def _grant(self, actor: Actor) -> None:
         demand = actor.request["demand"]
@@ -255,10 +287,15 @@ class Supervisor:
         return {"actor": actor.describe()}
 
     def _list(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
-        return {"actors": [actor.describe() for actor in self._actors.values()]}
+        shown = [actor for actor in self._actors.values() if not actor.request.get("worker")]
+        return {"actors": [actor.describe() for actor in shown]}
 
     def _shutdown(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         self._end()
+        return {}
+
+    def _check(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
+        self._ledger.check(request["demand"])
         return {}
 
     def _resources(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
@@ -337,9 +374,11 @@ class Supervisor:
         for child in self._actors.values():
             if child.owner == actor.actor_id and child.life.state is not State.DEAD:
                 self._step(child, machine.Kill(reason="its owner has died", for_good=True))
+        self._leases.buried(actor)
         for waiting in self._actors.values():
             if waiting.life.state is State.PENDING:
                 self._grant(waiting)
+        self._leases.serve()
 
     def _tell(self, actor: Actor, message: dict[str, Any]) -> None:
         for channel in list(actor.watchers):

@@ -141,8 +141,8 @@ class Link:
                         with self._lock:
                             ended = self._drain()
                         _deliver(ended)  # where this ends `entry`, the wait returns at once
-                woken = waiter.wait(deadline, self._fd if mine else None)
-                if not woken and deadline is not None and time.monotonic() >= deadline:
+                waiter.wait(deadline, self._fd if mine else None)
+                if deadline is not None and time.monotonic() >= deadline:
                     return
         finally:
             if mine:

@@ -95,43 +95,38 @@ class Waiter:
                 pass
 
     def clear(self) -> None:
-        """Forget what woke it."""
+        """Forget what woke it; a byte that is still to come costs one look at nothing new."""
         self._woken = False
-        if not self._sent:
-            return
-        self._sent = False
+        if self._sent:
+            self._sent = False
+            self._drain()
+
+    def _drain(self) -> None:
         try:
             while self._out.recv(64):
                 pass
         except BlockingIOError:
             pass
 
-    def wait(self, deadline: float | None, fd: int | None = None) -> bool:
-        """Block until woken, `fd` is readable or the deadline (monotonic seconds) has passed.
+    def wait(self, deadline: float | None, fd: int | None = None) -> None:
+        """Block until woken, `fd` is readable or the deadline (monotonic seconds) has passed; at times for less.
 
-        Returns
-        -------
-        bool
-            False where only the deadline ended it.
+        Whoever waits looks after each return whether what it waits for is there, and at the clock.
         """
-        if self._woken:
-            self.clear()
-            return True
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        fds = [self._out.fileno()] if fd is None else [self._out.fileno(), fd]
-        if hasattr(select, "poll"):
-            poller = select.poll()
-            for each in fds:
-                poller.register(each, select.POLLIN)
-            ready = bool(poller.poll(None if timeout is None else timeout * 1000))
-        else:
-            ready = bool(select.select(fds, [], [], timeout)[0])
-        self._settle()
-        return ready
-
-    def _settle(self) -> None:
-        if self._woken:
-            self.clear()
+        if not self._woken:
+            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+            mine = self._out.fileno()
+            fds = [mine] if fd is None else [mine, fd]
+            if hasattr(select, "poll"):
+                poller = select.poll()
+                for each in fds:
+                    poller.register(each, select.POLLIN)
+                ready = [each for each, _ in poller.poll(None if timeout is None else timeout * 1000)]
+            else:
+                ready = select.select(fds, [], [], timeout)[0]
+            if mine in ready:  # also where the byte comes late, from a wake that was seen before
+                self._drain()
+        self._woken = False
 
 
 def wait_entries(
@@ -163,7 +158,8 @@ def wait_entries(
         for entry in entries:
             entry.on_end(on_end)
         while not enough(ended, failed):
-            if not waiter.wait(deadline) and deadline is not None and time.monotonic() >= deadline:
+            waiter.wait(deadline)
+            if deadline is not None and time.monotonic() >= deadline:
                 return
     finally:
         for entry in entries:

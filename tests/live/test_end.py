@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from urllib.parse import unquote
 
+import psutil
 import pytest
 from jupyter_core.paths import jupyter_runtime_dir
 
@@ -282,6 +285,15 @@ def test_names_of_a_killed_supervisor_leave_no_file(run):
     )
     assert code == 0, err
     assert list((base_dir() / "names" / "left-behind").glob("*.json")) == []
+
+
+def test_a_supervisor_that_nobody_has_reaped_is_not_alive():
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    started = registry.start_time(child.pid)
+    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.002)
+    assert not registry.process_alive(child.pid, started)
+    child.wait()
 
 
 def test_shutdown_right_after_the_supervisor_was_killed_leaves_no_file(run):

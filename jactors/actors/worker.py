@@ -1,0 +1,35 @@
+"""The worker: the actor that runs tasks. Its class travels by import, the functions in files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jactors.context import current_call
+from jactors.wire import pack
+
+__all__ = ["Worker"]
+
+
+class Worker:
+    """Runs one task after the other."""
+
+    def __init__(self) -> None:
+        self._functions: dict[str, Callable[..., Any]] = {}
+
+    def run(self, path: str, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the function that was pickled into the session's file `path`, as the task `name`."""
+        function = self._functions.get(path)
+        if function is None:
+            function = self._functions[path] = pack.loads(Path(path).read_bytes())
+        call = current_call.get()
+        if call is not None:
+            current_call.set(replace(call, method=name))
+        self.__jactors_task__ = name
+        return function(*args, **kwargs)
+
+    def stream(self, path: str, name: str, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Run a generator function."""
+        yield from self.run(path, name, *args, **kwargs)
