@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -35,7 +35,7 @@ from jactors.wire.channel import connect
 from jactors.wire.link import Link
 from jactors.wire.waiting import wait_entries
 
-__all__ = ["Session", "current", "init", "is_initialized", "join", "letting_go", "shutdown", "wait"]
+__all__ = ["Session", "current", "init", "interrupting", "is_initialized", "join", "letting_go", "shutdown", "wait"]
 
 _session: Session | None = None
 _starting = threading.RLock()
@@ -217,11 +217,29 @@ def wait(entry: Entry, timeout: float | None = None) -> None:
     if entry.done:
         return
     origin = entry.origin
-    with letting_go():
+    with letting_go(), interrupting([entry]):
         if isinstance(origin, Link):
             origin.wait_for(entry, None if timeout is None else time.monotonic() + timeout)
         else:
             wait_entries([entry], timeout=timeout, enough=lambda ended, failed: ended > 0)
+
+
+@contextmanager
+def interrupting(entries: Sequence[Entry]) -> Iterator[None]:
+    """Ctrl-C, or the stop button, while waiting also ends the calls that are waited for; their actors live on.
+
+    ``JACTORS_INTERRUPT_AWAITED=0`` leaves the calls alone, as Ray does.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if os.environ.get("JACTORS_INTERRUPT_AWAITED", "1") != "0":
+            pending = [entry for entry in entries if not entry.done and isinstance(entry.origin, Link)]
+            for entry in pending:
+                entry.origin.cancel(int.from_bytes(entry.id[16:24], "big"))
+            # So that the next cell finds the actor idle; a second Ctrl-C, or a long call of native code, ends it.
+            wait_entries(pending, timeout=2.0, enough=lambda ended, failed: ended >= len(pending))
+        raise
 
 
 @contextmanager

@@ -131,9 +131,10 @@ class ActorMethod:
         link = self._handle._home.link
         if call.stream is not None:
             return ObjectRefGenerator(call.stream).values()
-        for entry in call.entries:
-            if not entry.done:
-                link.wait_for(entry, None)
+        with session.letting_go(), session.interrupting(call.entries):
+            for entry in call.entries:
+                if not entry.done:
+                    link.wait_for(entry, None)
         if call.returns > 1:
             return [entry.load() for entry in call.entries]
         return call.entries[0].load()

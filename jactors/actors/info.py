@@ -53,6 +53,9 @@ def exit_actor() -> NoReturn:
     if current_actor() is None:
         raise TypeError("exit_actor API is called on a non-actor worker: this process is not an actor")
     why = ActorExit(0)
+    call = current_call.get()
+    if call is not None:
+        call.flags["left"] = True  # it has no result, whatever it goes on to do
     leave(why)  # also where the method catches the exception
     raise why
 

@@ -76,7 +76,7 @@ def _wait_all(entries: list[Entry], timeout: float | None, deadline: float | Non
     if len(pending) == 1:
         session.wait(pending[0], None if deadline is None else max(0.0, deadline - time.monotonic()))
     elif pending:
-        with session.letting_go():
+        with session.letting_go(), session.interrupting(pending):
             wait_entries(pending, timeout=timeout, enough=lambda ended, failed: failed or ended == len(pending))
 
 
@@ -207,7 +207,7 @@ def cancel(ref: ObjectRef[Any] | ObjectRefGenerator, *, force: bool = False, rec
         Cancel the calls that it has submitted as well.
     """
     if isinstance(ref, ObjectRefGenerator):
-        entry = ref._stream.peek()
+        entry = ref._stream.end  # the next value may have come already
     elif isinstance(ref, ObjectRef):
         entry = ref._entry
     else:

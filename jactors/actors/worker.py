@@ -19,17 +19,17 @@ class Worker:
     def __init__(self) -> None:
         self._functions: dict[str, Callable[..., Any]] = {}
 
-    def run(self, path: str, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Run the function that was pickled into the session's file `path`, as the task `name`."""
+    def run(self, path: str, name: str, task: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the function that was pickled into the session's file `path`, as the task `name` with the id `task`."""
         function = self._functions.get(path)
         if function is None:
             function = self._functions[path] = pack.loads(Path(path).read_bytes())
         call = current_call.get()
         if call is not None:
-            current_call.set(replace(call, method=name))
+            current_call.set(replace(call, method=name, task_id=task))
         self.__jactors_task__ = name
         return function(*args, **kwargs)
 
-    def stream(self, path: str, name: str, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
+    def stream(self, path: str, name: str, task: str, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Run a generator function."""
-        yield from self.run(path, name, *args, **kwargs)
+        yield from self.run(path, name, task, *args, **kwargs)

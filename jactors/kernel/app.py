@@ -64,13 +64,17 @@ class ActorApp(IPKernelApp):
     def parse_command_line(self, argv: Any = None) -> None:
         """Nothing to parse: building the parser dirties 1 MB of the memory shared with the fork server."""
 
+    def _bind_socket(self, s: Any, port: int) -> Any:
+        """Bind without high-water mark: past 1000 unread messages a ROUTER drops replies without a word."""
+        if s.type == zmq.ROUTER:
+            s.hwm = 0  # has no effect once the socket is bound
+        return super()._bind_socket(s, port)
+
     def init_control(self, context: Any) -> None:
         """Make the control channel, without the shell-channel thread."""
         super().init_control(context)
         self.shell_channel_thread.io_loop.close(all_fds=True)
         self.shell_channel_thread = _NoThread()
-        for socket in (self.shell_socket, self.control_socket, self.stdin_socket):
-            socket.hwm = 0
 
     def init_iopub(self, context: Any) -> None:
         """Make the iopub channel, without the TCP port for forked children."""

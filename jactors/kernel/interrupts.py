@@ -45,7 +45,7 @@ class Interrupts:
         #: Calls on pool threads, and which of them were told to stop. Under the lock.
         self._threads: dict[int, Incoming] = {}
         self._told: set[int] = set()
-        #: Calls that are to be stopped when they begin, or go on. Added to by the control thread.
+        #: Calls that are to be stopped when they begin, or go on. A dict operation at a time, from any thread.
         self._wanted: dict[tuple[str, int], None] = {}
 
     def enter(self, call: Incoming) -> None:
@@ -74,6 +74,7 @@ class Interrupts:
                     if thread in self._told:
                         self._told.discard(thread)
                         _raise_in(thread, None)  # taken back, if it has not struck
+                        self._want(call.key)  # it may only pause
                 return
             except KeyboardInterrupt:  # it struck right here: the method has ended, and the lane knows of the cancel
                 pass
@@ -88,18 +89,25 @@ class Interrupts:
 
     def on_sigint(self, signum: int, frame: FrameType | None) -> None:
         """Interrupt the running method, if it is the one that is meant."""
-        call, self._meant, meant = self.call, None, self._meant
+        call = self.call
+        meant = self._meant
+        self._meant = None
         if call is not None and meant in (None, call.key):
             raise KeyboardInterrupt
+        if meant is not None:
+            self._want(meant)  # it has ended, or pauses
+
+    def _want(self, key: tuple[str, int]) -> None:
+        self._wanted[key] = None
+        if len(self._wanted) > _MEMORY:
+            self._wanted.pop(next(iter(tuple(self._wanted))), None)
 
     def stop(self, key: tuple[str, int]) -> Incoming | None:
         """Interrupt the call with this key wherever it runs, and return it; from the control thread.
 
         None where it does not run: if it is about to, or pauses, it is stopped then.
         """
-        self._wanted[key] = None  # before looking: a call that begins now sees it, or is seen here
-        if len(self._wanted) > _MEMORY:
-            self._wanted.pop(next(iter(self._wanted)), None)
+        self._want(key)  # before looking: a call that begins now sees it, or is seen here
         call = self.call
         if call is not None and call.key == key:
             self._wanted.pop(key, None)

@@ -15,17 +15,21 @@ main thread, once a call, `part` for each value of a stream before it.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 from jactors.context import CallContext, current_call
+from jactors.errors import ActorExit
 from jactors.kernel.incoming import Incoming, Outcome
 from jactors.kernel.instance import Emit, Instance
 from jactors.kernel.output import Output
 
 __all__ = ["Bench", "InlineLane", "Lane", "LoopLane", "ThreadLane"]
+
+_PARTS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +48,15 @@ class Bench:
         current_call.set(CallContext(task_id=call.task_id, method=method, flags=call.flags))
 
     def end(self, call: Incoming, outcome: list[Outcome]) -> list[Outcome]:
-        """Return what the caller is told: a call that was cancelled has no result, whatever it did."""
+        """Return what the caller is told: a call that was cancelled has no result, whatever it did.
+
+        Raises
+        ------
+        SystemExit
+            It has called `exit_actor` and caught the exception: that changes nothing.
+        """
+        if call.flags.get("left"):
+            raise ActorExit(0)
         if call.flags.get("cancelled") and not (outcome[-1][1] is not None and outcome[-1][1].failed):
             return [(-1, self.instance.failed(call.method, asyncio.CancelledError()))]
         return outcome
@@ -91,6 +103,8 @@ class ThreadLane:
         self._loop = asyncio.get_running_loop()
         #: Calls that wait for a thread. A dict operation at a time, from any thread.
         self._waiting: dict[tuple[str, int], Incoming] = {}
+        #: Values of generators on their way to the main thread: not more, or a quick generator fills the memory.
+        self._parts = threading.Semaphore(_PARTS)
 
     def start(self, call: Incoming) -> None:
         """Run `call` as soon as a thread is free."""
@@ -113,7 +127,12 @@ class ThreadLane:
         self._loop.call_soon_threadsafe(bench.answer, call, outcome)
 
     def _part(self, call: Incoming, outcomes: list[Outcome]) -> None:
-        self._loop.call_soon_threadsafe(self._bench.part, call, outcomes)
+        self._parts.acquire()  # the main thread gives it back, which waits for nobody
+        self._loop.call_soon_threadsafe(self._send_part, call, outcomes)
+
+    def _send_part(self, call: Incoming, outcomes: list[Outcome]) -> None:
+        self._parts.release()
+        self._bench.part(call, outcomes)
 
     def cancel(self, key: tuple[str, int]) -> Incoming | None:
         """Interrupt the thread of a running call; answer a waiting one at once, and never start it."""
