@@ -17,6 +17,7 @@ Code written for Ray runs with ``import jactors as ray``.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from jactors import actor, exceptions, util
@@ -26,6 +27,7 @@ from jactors.actors.handle import ActorHandle
 from jactors.actors.info import available_resources, cluster_resources, get_gpu_ids, get_runtime_context
 from jactors.actors.shape import method
 from jactors.actors.verbs import cancel, get, get_actor, interrupt, kill, put, wait
+from jactors.context import current_actor
 from jactors.ids import ActorID, JobID, NodeID, ObjectID, TaskID
 from jactors.objects.refs import ObjectRef
 from jactors.session import init, is_initialized, shutdown
@@ -63,6 +65,19 @@ __all__ = [
     "util",
     "wait",
 ]
+
+
+def _settle_in() -> None:
+    """In a notebook, see to it that a cell that is run again ends the actors it had made."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None and current_actor() is None:
+        from jactors.notebook.rerun import watch  # root: only where there is a notebook
+
+        watch(shell)
+
+
+_settle_in()
 
 
 def load_ipython_extension(shell: Any) -> None:

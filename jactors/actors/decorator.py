@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from jactors import registry, session
@@ -17,7 +18,10 @@ from jactors.options import ActorOptions, TaskOptions
 from jactors.wire import pack
 from jactors.wire.creation import Creation
 
-__all__ = ["ActorClass", "remote"]
+__all__ = ["ActorClass", "created", "remote"]
+
+#: Told of each handle that makes an actor; see `jactors.notebook.rerun`.
+created: list[Callable[[ActorHandle[Any]], None]] = []
 
 #: Bytes from which a pickled class is refused, as in Ray.
 _TOO_LARGE = 10**8
@@ -206,6 +210,8 @@ class ActorClass:
             # Of this handle alone: get_actor's are weak, and one that was pickled keeps the actor (Home.exported).
             finalizer = weakref.finalize(handle, _let_go, here, home)
             finalizer.atexit = False
+        for tell in created:
+            tell(handle)
         return handle
 
     def _pickled(self) -> bytes:

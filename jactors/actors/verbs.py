@@ -10,6 +10,7 @@ from jactors import registry, session
 from jactors.actors.decorator import handle_of
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
+from jactors.actors.taskpool import TaskPool, is_task
 from jactors.errors import ActorNotFoundError, GetTimeoutError
 from jactors.objects.refs import ObjectRef
 from jactors.objects.store import Entry
@@ -202,7 +203,7 @@ def cancel(ref: ObjectRef[Any] | ObjectRefGenerator, *, force: bool = False, rec
     ref : ObjectRef or ObjectRefGenerator
         One that has ended, or was put, is left alone.
     force : bool
-        Not for actors, as in Ray.
+        End the worker that runs a task. Not for actors, as in Ray.
     recursive : bool
         Cancel the calls that it has submitted as well.
     """
@@ -212,11 +213,13 @@ def cancel(ref: ObjectRef[Any] | ObjectRefGenerator, *, force: bool = False, rec
         entry = ref._entry
     else:
         raise TypeError(f"jactors.cancel() only supports object refs, got {type(ref).__name__}: {ref!r}")
-    if force:
+    if force and not is_task(entry):
         raise ValueError("force=True is not supported for actor tasks: use jactors.kill(actor)")
-    link = entry.origin
-    if isinstance(link, Link):
-        link.cancel(int.from_bytes(entry.id[16:24], "big"), recursive=recursive)
+    number, origin = int.from_bytes(entry.id[16:24], "big"), entry.origin
+    if isinstance(origin, TaskPool):
+        origin.cancel(number, recursive=recursive, force=force)
+    elif isinstance(origin, Link):
+        origin.cancel(number, recursive=recursive)
 
 
 def interrupt(actor: ActorHandle[Any]) -> None:

@@ -180,9 +180,10 @@ class Leases:
         if grant is None:
             self.ledger.release(lease.rest)
             return None
-        for index, (worker, its_gpus, actor) in enumerate(self._idle):
+        for entry in reversed(self._idle):
+            worker, its_gpus, actor = entry
             if worker == lease.worker and its_gpus == gpus:
-                del self._idle[index]
+                self._idle.remove(entry)
                 lease.actor = actor
                 self._place(actor, grant)
                 break
@@ -201,8 +202,10 @@ class Leases:
         self.ledger.release(lease.rest)
         actor = lease.actor
         if actor is not None and actor.life.state is not State.DEAD:
-            if keep and len(self._idle) < IDLE:
-                self._idle.append((lease.worker, tuple(actor.gpus), actor))
-            else:
+            if not keep:
                 self.dismiss(actor)
+            else:
+                self._idle.append((lease.worker, tuple(actor.gpus), actor))
+                if len(self._idle) > IDLE:  # the one that has waited longest, maybe of a kind that nobody asks for
+                    self.dismiss(self._idle.pop(0)[2])
         self._freed()

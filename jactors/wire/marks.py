@@ -2,7 +2,8 @@
 
 Shell and iopub are two sockets. A reply whose calls have printed names a mark, which the actor
 publishes behind that output; the results are held until the mark has been relayed, or `TIMEOUT`
-seconds have passed (a subscriber that was overrun misses messages).
+seconds have passed (a subscriber that was overrun misses messages). What comes later of the same
+call, a generator's next value or its end, waits behind them.
 """
 
 from __future__ import annotations
@@ -29,12 +30,20 @@ class Marks:
         self._held: deque[_Held] = deque()
 
     def hold(self, mark: int, results: list[_Result]) -> bool:
-        """Keep `results` until `mark` is seen; False where it has been, and they can be delivered."""
+        """Keep `results`, of one call, until `mark` is seen; False where it has been, and they can be delivered."""
         if mark <= self._seen:
-            return False
-        deadline = time.monotonic() + TIMEOUT
+            if not self._held or not results or not self._waits(results[0]):
+                return False
+            mark, deadline, _ = self._held[-1]
+        else:
+            deadline = time.monotonic() + TIMEOUT
         self._held.extend((mark, deadline, result) for result in results)
         return True
+
+    def _waits(self, result: _Result) -> bool:
+        """Return whether an earlier result of the same call is held."""
+        task = result[0].id[:24]
+        return any(held[0].id[:24] == task for _, _, held in self._held)
 
     def seen(self, mark: int) -> list[_Result]:
         """The output before `mark` has been relayed: return the results that waited for it."""

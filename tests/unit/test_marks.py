@@ -77,6 +77,17 @@ def test_nothing_to_hold(marks):
     assert marks.hold(1, []) and not marks
 
 
+def test_what_comes_later_of_the_same_call_waits_behind(marks):
+    def value(task, index):
+        return Entry(task.encode().ljust(24) + index.to_bytes(4, "big")), Raised(ValueError(index))
+
+    marks.hold(1, [value("generator", 0)])
+    assert not marks.hold(0, [value("other", 0)])
+    assert marks.hold(0, [value("generator", 1)]) and marks.hold(0, [value("generator", 0xFFFFFFFF)])
+    assert [entry.id[24:].hex() for entry, _ in marks.seen(1)] == ["00000000", "00000001", "ffffffff"]
+    assert not marks.hold(0, [value("generator", 2)])
+
+
 def test_results_that_wait_too_long_are_released(marks, clock):
     marks.hold(1, [result("a")])
     clock.now += TIMEOUT / 2
