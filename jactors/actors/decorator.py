@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,8 @@ from jactors.wire import pack
 from jactors.wire.creation import Creation
 
 __all__ = ["ActorClass", "created", "remote"]
+
+log = logging.getLogger("jactors")
 
 #: Told of each handle that makes an actor; see `jactors.notebook.rerun`.
 created: list[Callable[[ActorHandle[Any]], None]] = []
@@ -206,7 +209,9 @@ class ActorClass:
             )
         )
         handle: ActorHandle[Any] = ActorHandle(home)
-        if options.lifetime != "detached":
+        if options.lifetime == "detached":
+            log.warning("%r outlives its handles, but not its driver: detached actors are not there yet", handle)
+        else:
             # Of this handle alone: get_actor's are weak, and one that was pickled keeps the actor (Home.exported).
             finalizer = weakref.finalize(handle, _let_go, here, home)
             finalizer.atexit = False

@@ -15,8 +15,9 @@ from time import perf_counter
 ROOT = Path(__file__).parents[2]
 
 #: Measurement -> the subjects that may have it, in the order of a round. Raw is what the others are divided by.
+#: What comes behind a dash is a way of calling: a coroutine, a method of an actor of four threads, a remote function.
 SUBJECTS = {
-    "calls": ["raw", "jactors", "xoscar", "ray", "kernel"],
+    "calls": ["raw", "jactors", "jactors-async", "jactors-threads", "jactors-tasks", "xoscar", "ray", "kernel"],
     "spawn": ["jactors", "ray", "kernel"],
     "memory": ["jactors", "ray", "kernel"],
 }
@@ -95,7 +96,8 @@ def rounds(what, chosen):
         "memory": {"actors": chosen.idle},
     }[what]
     pythons = {"ray": chosen.ray_python, "xoscar": chosen.xoscar_python}
-    names = [name for name in SUBJECTS[what] if not chosen.only or name in chosen.only]
+    only = chosen.only or SUBJECTS[what]
+    names = [name for name in SUBJECTS[what] if name in only or name.partition("-")[0] in only]
     figures = {name: [] for name in names}
     for number in range(chosen.rounds):
         for name in names:

@@ -10,8 +10,7 @@ import jactors
 from tests.bench import measure
 
 
-@jactors.remote
-class Counter:
+class Plain:
     def __init__(self):
         self.count = 0
 
@@ -23,12 +22,44 @@ class Counter:
         return measure.own_pid()
 
 
+Counter = jactors.remote(Plain)
+
+
+@jactors.remote
+class AsyncCounter(Plain):
+    async def add(self, n):
+        self.count += n
+        return self.count
+
+
+@jactors.remote
+def increment(n):
+    return n + 1
+
+
 def calls(**counts):
+    return timed(lambda: Counter.remote().add, **counts)
+
+
+def calls_async(**counts):
+    return timed(lambda: AsyncCounter.remote().add, **counts)
+
+
+def calls_threads(**counts):
+    return timed(lambda: Counter.options(max_concurrency=4).remote().add, **counts)
+
+
+def calls_tasks(**counts):
+    return timed(lambda: increment, **counts)
+
+
+def timed(make, **counts):
+    """Time calls of what `make` returns, which has a ``remote``."""
     jactors.init()
-    counter = Counter.remote()
+    called = make()
     figures = measure.calls(
-        lambda: jactors.get(counter.add.remote(1)),
-        lambda n: jactors.get([counter.add.remote(1) for _ in range(n)]),
+        lambda: jactors.get(called.remote(1)),
+        lambda n: jactors.get([called.remote(1) for _ in range(n)]),
         **counts,
     )
     jactors.shutdown()
