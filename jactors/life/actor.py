@@ -35,8 +35,10 @@ class Actor:
     #: What a pending one waits for.
     reason: str = ""
     watchers: list[Channel] = field(default_factory=list)
-    #: The channel of the process that created it; its death is this actor's.
+    #: The actor that created it; its death is this one's.
     owner: str | None = None
+    #: The driver that created it, where that has joined the session of another; its end is this actor's.
+    guest: Channel | None = None
 
     @property
     def actor_id(self) -> str:

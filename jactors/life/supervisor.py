@@ -193,6 +193,8 @@ class Supervisor:
             for actor in self._actors.values():
                 if channel in actor.watchers:
                     actor.watchers.remove(channel)
+                if actor.guest is channel:
+                    self._step(actor, machine.Kill(reason="its driver has ended", for_good=True))
             self._leases.gone(channel)
             if channel is self._driver:
                 self._end()
@@ -221,6 +223,8 @@ class Supervisor:
         self._ledger.check(request["demand"])
         life = machine.Life(max_restarts=request["max_restarts"])
         actor = Actor(request, self._session, self._folder, life, owner=request.get("owner"))
+        if channel is not self._driver and actor.owner is None:
+            actor.guest = channel
         self._actors[actor.actor_id] = actor
         actor.watchers.append(channel)
         self._grant(actor)

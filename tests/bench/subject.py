@@ -1,6 +1,6 @@
 """One measurement of one system: ``python -m tests.bench.subject raw calls '{"sync": 500, "pipelined": 2000}'``.
 
-A name like ``jactors-async`` is a way of ``jactors``: what runs is its ``calls_async``. The last line of standard output
+A name like ``jactors-async`` is a way of ``jactors``: what runs is its ``calls_async``. The last line of its output
 is the figures as JSON; what a system prints before it is its own affair.
 """
 

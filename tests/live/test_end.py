@@ -506,3 +506,26 @@ def test_the_other_driver_dies_and_its_actor_with_it(session, start):
         jactors.get(ref, timeout=TIMEOUT)
     with pytest.raises(ValueError):
         jactors.get_actor("theirs", namespace="both")
+
+
+def test_a_driver_that_joins_shares_resources_and_its_actors_end_with_it(session, run):
+    """Sessions: init(address=…) joins another driver's session."""
+    Parent.options(name="of-the-host", num_cpus=1).remote().pid()
+    code, out, err = run(
+        f"""
+        import os, jactors
+        jactors.init(address={session["address"]!r}, namespace={session["namespace"]!r})
+        @jactors.remote(num_cpus=1)
+        class Guest:
+            def pid(self): return os.getpid()
+        guest = Guest.remote()
+        print(jactors.cluster_resources()["CPU"], guest.pid(), flush=True)
+        os._exit(0)
+        """
+    )
+    assert code == 0, err
+    cpus, pid = out.split()
+    assert float(cpus) == jactors.cluster_resources()["CPU"]
+    assert gone(int(pid), timeout=CLEAN) == []
+    states = {each["class_name"]: each["state"] for each in jactors.session.current().watch.request("list")["actors"]}
+    assert states["Guest"] == "DEAD"
