@@ -46,8 +46,6 @@ class Links:
         #: Supervisors of other sessions, by address.
         self._others: dict[str, Watch] = {}
         self._watches: dict[str, Watch] = {}
-        #: Told of a granted lease; see `jactors.actors.tasks`.
-        self.on_lease: Callable[[dict[str, Any]], None] | None = None
         #: What was last said of each actor. Written by the I/O thread.
         self.told: dict[str, dict[str, Any]] = {}
         #: Incarnations that have died and are about to end their calls. Of the I/O thread.
@@ -138,10 +136,6 @@ class Links:
     def on_event(self, event: dict[str, Any]) -> None:
         """A supervisor says something about an actor."""
         actor_id = event["actor_id"]
-        if event["event"] == "leased":
-            if self.on_lease is not None:
-                self.on_lease(event)
-            return
         self.told[actor_id] = {**event, "event": "state"}
         link = self._links.get(actor_id)
         if link is None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from jactors import places, registry
-from jactors.context import WORKER, current_actor
+from jactors.context import WORKER, current_actor, current_call
 from jactors.errors import JactorsError
 from jactors.ids import new_token
 from jactors.launch import pinning
@@ -233,7 +233,10 @@ def interrupting(entries: Sequence[Entry]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if os.environ.get("JACTORS_INTERRUPT_AWAITED", "1") != "0":
+        call = current_call.get()
+        # A call that was cancelled itself: `cancel` says whether what it waits for goes with it.
+        cancelled = call is not None and call.flags.get("cancelled")
+        if not cancelled and os.environ.get("JACTORS_INTERRUPT_AWAITED", "1") != "0":
             pending = [entry for entry in entries if not entry.done and isinstance(entry.origin, Link)]
             for entry in pending:
                 entry.origin.cancel(int.from_bytes(entry.id[16:24], "big"))

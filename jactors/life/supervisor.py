@@ -89,7 +89,14 @@ class Supervisor:
         self._timers: list[tuple[float, int, Actor, int, machine.Event]] = []
         self._order = count()
         self._ending = False
-        self._leases = Leases(ledger=ledger, hire=self._hire, pin=self._pin, dismiss=self._dismiss, tell=self._send)
+        self._leases = Leases(
+            ledger=ledger,
+            hire=self._hire,
+            pin=self._pin,
+            dismiss=self._dismiss,
+            tell=self._send,
+            offer=self._offer,
+        )
         self._selector = selectors.DefaultSelector()
         server.setblocking(False)
         self._selector.register(server, selectors.EVENT_READ, lambda: self._accept(server))
@@ -379,10 +386,14 @@ class Supervisor:
             if child.owner == actor.actor_id and child.life.state is not State.DEAD:
                 self._step(child, machine.Kill(reason="its owner has died", for_good=True))
         self._leases.buried(actor)
-        for waiting in self._actors.values():
+        self._offer()
+        self._leases.serve()
+
+    def _offer(self) -> None:
+        """Something has become free: actors that wait for it come first."""
+        for waiting in list(self._actors.values()):
             if waiting.life.state is State.PENDING:
                 self._grant(waiting)
-        self._leases.serve()
 
     def _tell(self, actor: Actor, message: dict[str, Any]) -> None:
         for channel in list(actor.watchers):

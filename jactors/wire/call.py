@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jactors.errors import TaskCancelledError
 from jactors.objects.store import Entry, Payload
 from jactors.objects.stream import Stream
 
@@ -80,6 +81,21 @@ class Call:
         """End all that has not ended in `payload`."""
         for entry, each in self.results(-1, payload):
             entry.end(each)
+
+    def runs_again_after(self, failure: Payload) -> bool:
+        """Return whether the method is to be run again after what it raised; one retry is then used."""
+        if not self.retry_on or not self.retries:
+            return False
+        try:
+            failure.load()
+        except TaskCancelledError:
+            return False
+        except self.retry_on:
+            self.retries -= self.retries > 0
+            return True
+        except BaseException:  # noqa: S110 - of another kind: delivered as it is
+            pass
+        return False
 
     def size(self) -> int:
         """Return the number of bytes of its arguments."""

@@ -7,16 +7,14 @@
     entry.end ◀── held for output ◀── drain ◀── DEALER ◀═┘      SUB ◀═ actor's iopub ─▶ relay, marks
 
 Guarantees: calls of this process start in the order of `submit`, also when an earlier one waits
-for an argument; each ends exactly once; none is sent before the actor is alive, and what is not
-yet sent waits here, where it can be counted.
+for an argument; each ends exactly once; none is sent before the actor is alive.
 
 * One message a call while the actor keeps up; when a backlog builds, a message carries many. What
   is sent when is `Backlog`'s to say. (Two sides that both write without reading deadlock at zmq's
   high-water mark: the window of the backlog keeps them from it, and the mark is off.)
 * The DEALER is used under `_lock` from any thread. A send can swallow the socket's edge-triggered
   read event, so every send is followed by a look at `EVENTS`.
-* A reply that says its calls have published output is held until the output has been relayed
-  (`mark`), at most `MARK_TIMEOUT` seconds.
+* A reply whose calls have published output is held until that has been relayed: see `marks`.
 """
 
 from __future__ import annotations
@@ -81,6 +79,7 @@ class Link:
         self.incarnation = 0
         self._open = False
         self._reader = 0
+        self._wake_reader: Callable[[], None] = lambda: None
         self._marks = Marks()
         # --- of the I/O thread
         self._sub: zmq.Socket[bytes] | None = None
@@ -134,6 +133,7 @@ class Link:
                     with Shield(), self._lock:
                         if self._reader == 0 and self._dealer is not None:
                             self._reader = threading.get_ident()
+                            self._wake_reader = waiter.wake
                             self._io.mute(self._fd)
                             mine = True
                 if mine:
@@ -141,7 +141,7 @@ class Link:
                         with self._lock:
                             ended = self._drain()
                         _deliver(ended)  # where this ends `entry`, the wait returns at once
-                waiter.wait(deadline, self._fd if mine else None)
+                waiter.wait(deadline, self._fd if mine and self._fd >= 0 else None)
                 if deadline is not None and time.monotonic() >= deadline:
                     return
         finally:
@@ -201,13 +201,16 @@ class Link:
         """Read what has arrived, send what that makes room for; return the entries that end by it."""
         ended: list[tuple[Entry, Payload]] = []
         dealer = self._dealer
-        while dealer is not None and readable(dealer):
+        for _ in range(_SLICE):
+            if dealer is None or not readable(dealer):
+                return ended
             try:
                 if self._reply(dealer.recv_multipart(zmq.NOBLOCK), ended):
                     self._send()
             except (ProtocolError, KeyError, IndexError, TypeError, ValueError) as error:
                 self.refused += 1
                 log.warning("actor %s: refused a reply: %s", self.label, error)
+        self._io.call_soon(self._on_shell)  # the rest, after whoever else waits for the lock or the I/O thread
         return ended
 
     def _reply(self, frames: list[bytes], ended: list[tuple[Entry, Payload]]) -> bool:
@@ -230,7 +233,8 @@ class Link:
             call = self._backlog.sent(number)
             if call is None:
                 continue
-            if failed and call.retry_on and call.retries and self._once_more(call, from_frames(failed, group)):
+            if failed and call.runs_again_after(from_frames(failed, group)):
+                self._backlog.again(call)
                 finished = True
                 continue
             results = call.results(index, from_frames(failed, group) if group else None)
@@ -240,20 +244,6 @@ class Link:
                 self._backlog.finish(call)
                 finished = True
         return finished
-
-    def _once_more(self, call: Call, payload: Payload) -> bool:
-        """Queue a call again whose method raised what it is to be run again for."""
-        try:
-            payload.load()
-        except TaskCancelledError:
-            return False
-        except call.retry_on:
-            call.retries -= call.retries > 0
-            self._backlog.again(call)
-            return True
-        except BaseException:  # noqa: S110 - of another kind: delivered as it is
-            pass
-        return False
 
     def cancel(self, number: int, *, recursive: bool = True) -> None:
         """End the call with this number, wherever it is; one that has ended is no error. From any thread."""
@@ -307,6 +297,8 @@ class Link:
             self._fd = descriptor(self._dealer)
             if self._reader == 0:
                 self._io.register(self._fd, self._on_shell)
+            else:
+                self._wake_reader()  # it polls the descriptor of the last incarnation
         self._io.register(descriptor(sub), self._on_iopub)
         self._io.call_soon(self._on_iopub)
         self._io.call_soon(self._on_shell)
@@ -326,10 +318,13 @@ class Link:
         """
         with self._lock:
             ended = self._drain()
+            unborn = not self._open and self._down is None
             self._open = False
             if for_good:
                 self._closed = why
                 over = self._backlog.clear()
+            elif unborn:  # it was never up: nothing was sent, and what waits goes on waiting
+                over = []
             else:
                 self._down = why
                 over = self._backlog.lose()
@@ -354,7 +349,9 @@ class Link:
             if self._dealer is not None:
                 self._io.unregister(self._fd)
                 self._dealer.close()
-                self._dealer = None
+                self._dealer, self._fd = None, -1
+                if self._reader:
+                    self._wake_reader()
 
     def _on_shell(self) -> None:
         with self._lock:
@@ -389,6 +386,9 @@ class Link:
                 self._io.call_later(TIMEOUT, self._release_late)
         _deliver(ended)
 
+
+#: Replies that are read at a time: a quick generator sends for ever.
+_SLICE = 256
 
 #: Messages on iopub that somebody looks at; busy, idle and execute_input are not among them.
 _SHOWN = frozenset({"stream", "display_data", "update_display_data", "clear_output", "error", "execute_result"})

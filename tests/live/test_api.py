@@ -600,7 +600,6 @@ def test_a_name_is_taken_once(session):
     assert other != first and jactors.get_actor("one", namespace="another") == other
 
 
-@pytest.mark.xfail(strict=False, reason="a name can be found before the supervisor knows its actor")
 def test_get_if_exists_makes_one(session):
     handles = []
     threads = [

@@ -345,10 +345,7 @@ def test_cancel_is_recursive(session, ready, parent):
     assert child.log() == ["spin", "ended"]
 
 
-OWN_GET = pytest.mark.xfail(reason="session.interrupting: the parent's own get, interrupted, cancels what it awaits")
-
-
-@pytest.mark.parametrize("parent", [pytest.param(Sync, id="sync", marks=OWN_GET), pytest.param(Async, id="async")])
+@pytest.mark.parametrize("parent", [pytest.param(Sync, id="sync"), pytest.param(Async, id="async")])
 def test_cancel_that_is_not_recursive_leaves_the_child(session, ready, parent):
     child, parent = Sync.remote(), parent.remote()
     ref = parent.parent.remote(child, str(ready))

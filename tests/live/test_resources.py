@@ -289,7 +289,6 @@ def test_interpreter_and_path_are_the_drivers(session):
     assert executable == sys.executable and path == sys.path
 
 
-@pytest.mark.xfail(strict=False, reason="an installed jactors comes before the driver's in the supervisor's path")
 def test_actors_run_the_jactors_of_their_driver(start, tmp_path):
     """A checkout beside an installed version: both sides of the wire must be the same."""
     shutil.copytree(Path(jactors.__file__).parent, tmp_path / "copy" / "jactors")

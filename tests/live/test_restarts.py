@@ -289,7 +289,6 @@ def test_os_exit_in_init_is_survived(session, tmp_path):
     assert got(actor.add.remote()) == 1 and starts(log) == 3
 
 
-@pytest.mark.xfail(reason="Link.fail loses what waits for the first start, too, though nothing was sent")
 def test_calls_made_before_the_actor_was_ever_up_wait_for_it_also_without_retries(session, tmp_path):
     log = str(tmp_path / "log")
     actor = Actor.options(max_restarts=2).remote(log, lambda run: "os._exit" if run < 3 else None)
