@@ -298,7 +298,7 @@ def test_async_default_is_a_thousand_at_once(session):
     assert ready == []  # it has no room
     for ref in waiting[:300]:
         jactors.cancel(ref)
-    assert got(probe) == 1000
+    assert 900 <= got(probe) <= 1000  # it got room somewhere among the cancelled, and there were never more
     ends = [cancelled(ref) for ref in waiting]
     assert all(ends[:200]) and not any(ends[300:])  # those between may have been woken first
 
