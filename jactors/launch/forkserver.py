@@ -2,7 +2,7 @@
 
 Runs in the supervisor. Imports what a kernel needs once, keeps to one thread, makes no zmq
 context, freezes the garbage collector and forks one child an actor. Measured: a stock kernel
-process takes 0.7 s to answer, a forked one 0.06 s; 50 of them 1.3 s; 17 MB each.
+process takes 0.7 s to answer, a forked one 0.06 s; 50 of them 1.7 s; 20 MB each (PSS).
 
 Where there is no safe fork (Windows, macOS by default) `Spawner` starts a fresh interpreter
 instead: the same child, by a longer way.
