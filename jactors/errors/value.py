@@ -1,0 +1,23 @@
+"""What became of a value: late, lost, or not to be pickled."""
+
+from __future__ import annotations
+
+from jactors.errors.root import JactorsError
+
+__all__ = ["GetTimeoutError", "ObjectLostError", "OwnerDiedError", "SerializationError"]
+
+
+class GetTimeoutError(JactorsError, TimeoutError):
+    """The value was not there in time: nobody's fault. The call goes on, and another `get` may have it."""
+
+
+class SerializationError(JactorsError, TypeError):
+    """Something cannot be pickled; the text names it and the attribute path. The caller's to change; no retry."""
+
+
+class ObjectLostError(JactorsError):
+    """The value is gone, because whoever held it let go of it: submit the call again."""
+
+
+class OwnerDiedError(ObjectLostError):
+    """The process that submitted the call, and held its value, has died: submit the call from here."""
