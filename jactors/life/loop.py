@@ -1,0 +1,104 @@
+"""The loop of a supervisor: one thread, one selector, timers. Nothing in it may block."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import selectors
+import signal
+import socket
+import time
+import traceback
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+__all__ = ["Loop"]
+
+
+class Loop:
+    """Calls back when descriptors are ready, times have come, and signals have arrived."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[tuple[float, int, Callable[[], object]]] = []
+        self._order = count()
+        self._stopping = False
+
+    def watch(self, fileobj: Any, on_read: Callable[[], object], on_write: Callable[[], object] | None = None) -> None:
+        """Call `on_read` whenever there is something to read; `on_write` only after `want_write`."""
+        self._selector.register(fileobj, selectors.EVENT_READ, (on_read, on_write))
+
+    def want_write(self, fileobj: Any, wanted: bool) -> None:  # noqa: FBT001
+        """Say whether to call `on_write` when there is room to write."""
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if wanted else 0)
+        self._selector.modify(fileobj, events, self._selector.get_key(fileobj).data)
+
+    def forget(self, fileobj: Any) -> None:
+        """Watch it no more; before it is closed."""
+        self._selector.unregister(fileobj)
+
+    def later(self, delay: float, function: Callable[[], object]) -> None:
+        """Call `function` in `delay` seconds."""
+        heapq.heappush(self._timers, (time.monotonic() + delay, next(self._order), function))
+
+    def on_signals(self, reaped: Callable[[], object], ended: Callable[[], object]) -> None:
+        """Call `reaped` after SIGCHLD, `ended` after SIGTERM and SIGHUP; drop SIGINT, which is meant for the driver."""
+        wake_out, self._wake = socket.socketpair()
+        self._wake.setblocking(False)
+        wake_out.setblocking(False)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for signum in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, lambda *_: ended())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+        def woken() -> None:
+            try:
+                wake_out.recv(4096)
+            except BlockingIOError:
+                pass
+            reaped()
+
+        self.watch(wake_out, woken)
+
+    def on_end_of(self, pid: int, ended: Callable[[], object]) -> None:
+        """Call `ended` when a process that is no child of ours has ended; nothing where the system cannot tell."""
+        if not hasattr(os, "pidfd_open"):
+            return
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            ended()
+            return
+
+        def gone() -> None:
+            self.forget(pidfd)
+            os.close(pidfd)
+            ended()
+
+        self.watch(pidfd, gone)
+
+    def stop(self) -> None:
+        """Let `run` return; from a signal handler too."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Call back until `stop`. An error of a callback costs that one event, not a session's actors."""
+        while not self._stopping:
+            timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+            for key, mask in self._selector.select(timeout):
+                on_read, on_write = key.data
+                if mask & selectors.EVENT_WRITE:
+                    self._call(on_write)
+                if mask & selectors.EVENT_READ:
+                    self._call(on_read)
+            while self._timers and self._timers[0][0] <= time.monotonic():
+                self._call(heapq.heappop(self._timers)[2])
+
+    @staticmethod
+    def _call(callback: Callable[[], object]) -> None:
+        try:
+            callback()
+        except Exception:
+            traceback.print_exc()

@@ -1,0 +1,200 @@
+"""The ward: births and deaths of a supervisor's actors. Performs what `machine` decides.
+
+::
+
+    Granted, Kill, reports, SIGCHLD ─▶ step() ─▶ launch, signal, bury, announce
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from jactors.life import machine
+from jactors.life.actor import Actor
+from jactors.life.loop import Loop
+from jactors.life.machine import State
+from jactors.life.sweep import end_processes
+from jactors.wire.channel import Channel
+
+__all__ = ["Ward"]
+
+#: Dead actors that are remembered, for `list_actors` and late watchers.
+_MEMORY = 1000
+
+
+class Launching(Protocol):
+    """What starts processes; see `jactors.launch`."""
+
+    def launch(self, actor: Actor, grant: Any, address: str) -> int:
+        """Start the incarnation that ``actor.life`` says; return its pid."""
+
+
+class Resources(Protocol):
+    """The ledger, as the supervisor uses it; see `jactors.ledger`."""
+
+    def check(self, demand: Mapping[str, float]) -> None: ...
+    def reserve(self, holder: str, demand: Mapping[str, float], *, label: str) -> Any: ...
+    def explain(self, demand: Mapping[str, float]) -> str: ...
+    def release(self, holder: str) -> None: ...
+    def total(self) -> dict[str, float]: ...
+    def available(self) -> dict[str, float]: ...
+
+
+class Ward:
+    """The actors of one supervisor, dead ones included.
+
+    Parameters
+    ----------
+    send : callable
+        Tells a watcher something.
+    buried : callable
+        Told of an actor that is dead for good; its resources are free by then.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        *,
+        session: str,
+        address: str,
+        tcp: bool,
+        ledger: Resources,
+        launcher: Launching,
+        send: Callable[[Channel, dict[str, Any]], None],
+        buried: Callable[[Actor], None],
+    ) -> None:
+        self._loop = loop
+        self._session = session
+        self._address = address
+        self._tcp = tcp
+        self._ledger = ledger
+        self._launcher = launcher
+        self._send = send
+        self._buried = buried
+        #: By id, oldest first.
+        self.actors: dict[str, Actor] = {}
+        self._processes: dict[int, Actor] = {}
+        self._grants: dict[str, Any] = {}
+
+    def admit(self, actor: Actor) -> None:
+        """Take in a new actor, and start it when its resources are free."""
+        self.actors[actor.actor_id] = actor
+        self._grant(actor)
+        while len(self.actors) > _MEMORY:
+            dead = next((a for a in self.actors.values() if a.life.state is State.DEAD), None)
+            if dead is None:
+                break
+            del self.actors[dead.actor_id]
+
+    def admit_granted(self, actor: Actor, grant: Any) -> None:
+        """Take in a new actor that runs on somebody else's resources, and start it."""
+        self.actors[actor.actor_id] = actor
+        self._grants[actor.actor_id] = grant
+        self.step(actor, machine.Granted())
+
+    def offer(self) -> None:
+        """Something has become free: start who has waited for it."""
+        for waiting in list(self.actors.values()):
+            if waiting.life.state is State.PENDING:
+                self._grant(waiting)
+
+    def _grant(self, actor: Actor) -> None:
+        demand = actor.request["demand"]
+        grant = self._ledger.reserve(actor.actor_id, demand, label=actor.label)
+        if grant is None:
+            before, actor.reason = actor.reason, self._ledger.explain(demand)
+            if before not in ("", actor.reason):
+                self.tell(actor, actor.describe())
+            return
+        actor.reason = ""
+        actor.cores, actor.gpus = list(grant.cores), list(grant.gpus)
+        self._grants[actor.actor_id] = grant
+        self.step(actor, machine.Granted())
+
+    # ------------------------------------------------------------------ events
+
+    def step(self, actor: Actor, event: machine.Event) -> None:
+        """Let `event` happen to `actor`."""
+        actor.life, instructions = machine.step(actor.life, event)
+        for instruction in instructions:
+            match instruction:
+                case machine.Launch():
+                    self._launch(actor)
+                case machine.Wake(delay):
+                    self.later(delay, actor, machine.Due())
+                case machine.KillProcess():
+                    if actor.pid in self._processes:
+                        os.kill(actor.pid, signal.SIGKILL)
+                case machine.Announce():
+                    self.tell(actor, actor.describe())
+                case machine.Bury():
+                    self._bury(actor)
+
+    def later(self, delay: float, actor: Actor, event: machine.Event) -> None:
+        """Let `event` happen to this incarnation of `actor` in `delay` seconds, if it still lives then."""
+        incarnation = actor.life.incarnation
+
+        def due() -> None:
+            if actor.life.incarnation == incarnation:
+                self.step(actor, event)
+
+        self._loop.later(delay, due)
+
+    def reap(self) -> None:
+        """Children may have ended: look, say so, and end what they had started."""
+        for pid in list(self._processes):
+            try:
+                ended, status = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                ended, status = pid, 0
+            if ended:
+                actor = self._processes.pop(pid)
+                actor.pid = pid  # kept for the certificate
+                code = os.waitstatus_to_exitcode(status)
+                exited = machine.Exited(exitcode=code if code >= 0 else None, signal=-code if code < 0 else None)
+                self.step(actor, exited)
+                end_processes(f"{self._session}:{actor.actor_id}", pid)
+
+    def tell(self, actor: Actor, message: dict[str, Any]) -> None:
+        """Tell all who watch `actor`."""
+        for channel in list(actor.watchers):
+            self._send(channel, message)
+
+    # ------------------------------------------------------------------ instructions
+
+    def _launch(self, actor: Actor) -> None:
+        actor.write_connection_file(tcp=self._tcp)
+        actor.pid = self._launcher.launch(actor, self._grants[actor.actor_id], self._address)
+        self._processes[actor.pid] = actor
+        patience = actor.request["start_timeout"]
+        if patience is not None:
+            self.later(patience, actor, machine.Overdue(patience))
+
+    def _bury(self, actor: Actor) -> None:
+        actor.remove_files()
+        self._ledger.release(actor.actor_id)
+        self._grants.pop(actor.actor_id, None)
+        for child in list(self.actors.values()):
+            if child.owner == actor.actor_id and child.life.state is not State.DEAD:
+                self.step(child, machine.Kill(reason="its owner has died", for_good=True))
+        self._buried(actor)
+
+    def finish(self) -> None:
+        """End all actors and what they started. Their files are the root's to remove."""
+        for pid in self._processes:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        for pid in list(self._processes):
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                pass
+            end_processes(f"{self._session}:", pid)
+        end_processes(f"{self._session}:")
+        for actor in self.actors.values():
+            actor.remove_files()
