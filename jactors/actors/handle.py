@@ -29,7 +29,16 @@ from jactors.wire.call import Call
 from jactors.wire.creation import Slot
 from jactors.wire.link import Link
 
-__all__ = ["ActorHandle", "ActorMethod", "Home", "pack_arguments", "remember", "revive"]
+__all__ = [
+    "ActorHandle",
+    "ActorMethod",
+    "Home",
+    "handle_in_this_process",
+    "home_of",
+    "pack_arguments",
+    "remember",
+    "revive",
+]
 
 T = TypeVar("T")
 
@@ -265,6 +274,17 @@ def _no_such_method(home: Home, name: str) -> str:
 
 #: The homes of this process, so that all its handles to an actor share one.
 _homes: weakref.WeakValueDictionary[str, Home] = weakref.WeakValueDictionary()
+
+
+def handle_in_this_process(actor_id: str) -> ActorHandle[Any] | None:
+    """Return a (weak) handle of an actor of which this process has one already; None where it has none."""
+    home = _homes.get(actor_id)
+    return None if home is None else ActorHandle(home)
+
+
+def home_of(handle: ActorHandle[Any]) -> Home:
+    """Return where the actor of a handle lives: not an attribute in public, since those are the user's methods."""
+    return handle._home
 
 
 def remember(home: Home) -> Home:

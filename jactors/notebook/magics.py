@@ -1,122 +1,28 @@
-"""The magics: ``%actor SUBCOMMAND``.
+"""The magics: ``%actor SUBCOMMAND``. The engine; what the subcommands do is in `jactors.notebook.commands`.
 
-::
-
-    %actor list --all ─▶ shlex ─▶ COMMANDS["list"] ─▶ its parser ─▶ run(namespace) ─▶ something to display, or None
-
-A subcommand is a function under `command`; its parser takes ``--help``, and says what is wrong as a `UsageError`: one
-red line, no traceback. What a function returns is displayed, also in the middle of a cell.
+What a subcommand returns is displayed, also in the middle of a cell.
 """
 
 from __future__ import annotations
 
-import argparse
 import difflib
-import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from IPython.display import display
+from traitlets import Enum
 
-from jactors import session
-from jactors.notebook.reprs import ActorTable
+from jactors.notebook.command import COMMANDS, HelpShown, command, overview, split
+from jactors.notebook.commands import gather
+from jactors.notebook.completion import install
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["COMMANDS", "ActorMagics", "Command", "command", "load"]
+__all__ = ["COMMANDS", "ActorMagics", "command", "execute", "load"]
 
 _DEFAULT = "list"
 
 
-class _HelpShown(Exception):  # noqa: N818 - no error: where argparse would end the process
-    """The help was printed; there is nothing to run."""
-
-
-class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` for a notebook: complains with `UsageError`, and never exits."""
-
-    def error(self, message: str) -> NoReturn:
-        """Complain of the user's line."""
-        raise UsageError(f"{self.prog}: {message}. {self.format_usage().strip()}")
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """End the command: the help was shown."""
-        raise _HelpShown
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """A subcommand of ``%actor``."""
-
-    name: str
-    parser: Parser
-    #: Takes the parsed arguments; what it returns is displayed.
-    run: Callable[[argparse.Namespace], Any]
-
-    @property
-    def summary(self) -> str:
-        """One line for the overview."""
-        return (self.parser.description or "").partition("\n")[0]
-
-
-#: All subcommands, in the order of the overview.
-COMMANDS: dict[str, Command] = {}
-
-
-def command(*arguments: tuple[str, dict[str, Any]]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a subcommand of a function, with its name and its docstring.
-
-    Parameters
-    ----------
-    *arguments : tuple of (str, dict)
-        What `add_argument` takes, each: ``("--all", {"action": "store_true", "help": "…"})``.
-    """
-
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        name = function.__name__.strip("_")
-        parser = Parser(prog=f"%actor {name}", description=function.__doc__, allow_abbrev=False)
-        for flag, settings in arguments:
-            parser.add_argument(flag, **settings)
-        COMMANDS[name] = Command(name=name, parser=parser, run=function)
-        return function
-
-    return register
-
-
-# ---------------------------------------------------------------------- the subcommands
-
-
-@command(("--all", {"action": "store_true", "help": "the dead ones too, and what they died of"}))
-def _list(chosen: argparse.Namespace) -> Any:
-    """Show the actors of this session: what runs where, and what the pending ones wait for."""
-    if not session.is_initialized():  # asked first: `current` would start one
-        print("no session: jactors.init(), or the first .remote(), starts one")  # noqa: T201
-        return None
-    return ActorTable(session.current().watch.request("list")["actors"], dead=chosen.all)
-
-
-# ---------------------------------------------------------------------- the magic
-
-
-def overview() -> str:
-    """Return what ``%actor --help`` shows."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {command.name:<{width}}  {command.summary}" for command in COMMANDS.values()]
-    return "\n".join(
-        [
-            f"usage: %actor [SUBCOMMAND] [OPTION ...]        (without a subcommand: {_DEFAULT})",
-            "",
-            *lines,
-            "",
-            "%actor SUBCOMMAND --help says more.",
-        ]
-    )
-
-
-def execute(line: str) -> Any:
+def execute(line: str, *, magics: ActorMagics | None = None) -> Any:
     """Run what stands behind ``%actor``; return what is to be displayed.
 
     Raises
@@ -124,15 +30,17 @@ def execute(line: str) -> Any:
     UsageError
         There is no such subcommand or option.
     """
+    gather()
     try:
-        words = shlex.split(line)
+        words = split(line)
     except ValueError as error:  # an open quote
         raise UsageError(f"%actor: {error}: {line}") from None
+    default = magics.default_subcommand if magics is not None else _DEFAULT
     if words and words[0] in ("-h", "--help", "help"):
-        print(overview())  # noqa: T201
+        print(overview(default))  # noqa: T201
         return None
     if not words or words[0].startswith("-"):
-        words.insert(0, _DEFAULT)
+        words.insert(0, default)
     name, *rest = words
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
@@ -142,23 +50,33 @@ def execute(line: str) -> Any:
     chosen = COMMANDS[name]
     try:
         parsed = chosen.parser.parse_args(rest)
-    except _HelpShown:
+    except HelpShown:
         return None
+    parsed.magics = magics
+    parsed.shell = magics.shell if magics is not None else None
+    parsed.variables = parsed.shell.user_ns if parsed.shell is not None else {}
     return chosen.run(parsed)
 
 
 @magics_class
 class ActorMagics(Magics):
-    """What ``%load_ext jactors`` adds to IPython."""
+    """What ``%load_ext jactors`` adds to IPython. Its traits are the defaults: ``%config ActorMagics``."""
 
+    default_subcommand = Enum(
+        ("list", "top", "resources"), default_value=_DEFAULT, help="What a bare %actor does."
+    ).tag(config=True)
+
+    @no_var_expand
     @line_magic
     def actor(self, line: str) -> None:
         """See and handle actors: ``%actor list``; ``%actor --help`` names all subcommands."""
-        shown = execute(line)
+        shown = execute(line, magics=self)
         if shown is not None:
             display(shown)
 
 
 def load(shell: Any) -> None:
-    """Add the magics to an IPython shell."""
+    """Add the magics, and the completion of their lines, to an IPython shell."""
+    gather()
     shell.register_magics(ActorMagics)
+    install(shell)

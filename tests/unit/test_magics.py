@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 from IPython.core.error import UsageError
 
-from jactors.notebook import magics
+from jactors import session
+from jactors.notebook import command, completion, magics
+from jactors.notebook.commands import gather
 from jactors.notebook.reprs import ActorRow, ActorTable
 
 
@@ -129,7 +132,7 @@ def test_no_session_is_no_error_and_starts_none(capsys):
     assert magics.execute("") is None
     assert capsys.readouterr().out.startswith("no session: ")
     assert magics.execute("list --all") is None
-    assert not magics.session.is_initialized()
+    assert not session.is_initialized()
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,10 @@ def test_a_wrong_line_says_what_is_right(line, fragments):
 def test_help_names_all_subcommands(line, capsys):
     assert magics.execute(line) is None
     shown = capsys.readouterr().out
-    assert all(f"  {command.name}  {command.summary}" in shown for command in magics.COMMANDS.values())
+    assert all(
+        re.search(rf"^  {name} +{re.escape(each.summary)}$", shown, re.MULTILINE)
+        for name, each in magics.COMMANDS.items()
+    )
 
 
 def test_help_of_a_subcommand(capsys):
@@ -161,16 +167,57 @@ def test_help_of_a_subcommand(capsys):
 
 
 def test_a_new_subcommand_is_a_function(monkeypatch, capsys):
-    monkeypatch.setattr(magics, "COMMANDS", dict(magics.COMMANDS))
+    monkeypatch.setattr(command, "COMMANDS", {})
+    monkeypatch.setattr(magics, "COMMANDS", command.COMMANDS)
 
-    @magics.command(("handle", {"help": "which one"}), ("--times", {"type": int, "default": 1}))
+    @command.command(("handle", {"help": "which one"}), ("--times", {"type": int, "default": 1}))
     def poke(chosen):
         """Poke an actor."""
         return chosen.handle * chosen.times
 
     assert magics.execute("poke tally --times 2") == "tallytally"
-    magics.execute("--help")
+    print(command.overview("list"))
     assert "poke  Poke an actor." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("kill a  b", ["kill", "a", "b"]),
+        ("new Counter(10, name='a b') --name c", ["new", "Counter(10, name='a b')", "--name", "c"]),
+        ("new A({'x': [1, 2]}, ')') --name 'a b'", ["new", "A({'x': [1, 2]}, ')')", "--name", "a b"]),
+        (r"new A('it\'s, (') -x", ["new", r"A('it\'s, (')", "-x"]),
+        ("kill workers[0]", ["kill", "workers[0]"]),
+        ("", []),
+    ],
+)
+def test_expressions_stay_whole(line, words):
+    assert command.split(line) == words
+
+
+@pytest.mark.parametrize("line", ["new Counter(10", "kill 'a", "new A([1)"])
+def test_what_is_open_is_said(line):
+    with pytest.raises(UsageError, match=r"bracket is not closed|No closing quotation"):
+        magics.execute(line)
+
+
+def test_every_subcommand_has_help_that_says_something(capsys):
+    gather()
+    for name, each in magics.COMMANDS.items():
+        assert magics.execute(f"{name} --help") is None
+        shown = capsys.readouterr().out
+        assert f"usage: %actor {name}" in shown
+        assert each.summary.endswith(".")
+        silent = [action.dest for action in each.parser._actions if not action.help]
+        assert silent == [], name
+
+
+def test_tab_offers_subcommands_options_and_choices():
+    gather()
+    assert "list" in completion.candidates("li", {})[1]
+    assert completion.candidates("list --", {}) == ("--", ["--help", "--all"])
+    assert completion.candidates("list --all --", {}) == ("--", ["--help"])
+    assert completion.candidates("nonsense ", {}) == ("", [])
 
 
 def test_the_extension_imports_no_widgets():
