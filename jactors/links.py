@@ -13,7 +13,6 @@ from typing import Any
 
 from jactors.errors import ActorDiedError, ActorStartError, ActorUnavailableError
 from jactors.life.watch import Watch
-from jactors.objects.store import Payload, Raised
 from jactors.wire import failure
 from jactors.wire.backlog import Traffic
 from jactors.wire.call import Call
@@ -143,11 +142,11 @@ class Links:
         self._end(actor_id)
         state = event["state"]
         if event["event"] == "bound" or (state == "ALIVE" and link.incarnation != event["incarnation"]):
-            link.label = f"{event['class_name']} pid={event['pid']}"
+            link.window.label = f"{event['class_name']} pid={event['pid']}"
             try:
                 link.connect(Connection.read(event["connection_file"]))
             except (OSError, ValueError, KeyError) as error:  # it has died meanwhile: that event follows
-                log.debug("cannot connect to %s: %s", link.label, error)
+                log.debug("cannot connect to %s: %s", link.window.label, error)
                 return
         if state == "ALIVE" and event["event"] == "state":
             link.open()
@@ -167,7 +166,7 @@ class Links:
             end()
 
     def _bury(self, actor_id: str, link: Link, event: dict[str, Any]) -> None:
-        link.fail(_died({"actor_id": actor_id, **self.told.get(actor_id, {}), **event}), for_good=True)
+        link.fail(death_of({"actor_id": actor_id, **self.told.get(actor_id, {}), **event}), for_good=True)
         if self._links.get(actor_id) is link:  # handles keep it, and with it the certificate
             del self._links[actor_id]
         self._watches.pop(actor_id, None)
@@ -213,13 +212,8 @@ def _fields(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unavailable(event: dict[str, Any]) -> Callable[[Call], Payload]:
-    return lambda call: Raised(ActorUnavailableError(**_fields(event)))
-
-
-def _died(event: dict[str, Any]) -> Callable[[Call], Payload]:
-    die = death_of(event)
-    return lambda call: Raised(die())
+def _unavailable(event: dict[str, Any]) -> Callable[[], ActorUnavailableError]:
+    return lambda: ActorUnavailableError(**_fields(event))
 
 
 def death_of(event: dict[str, Any]) -> Callable[[], ActorDiedError]:

@@ -46,7 +46,8 @@ class IOThread:
         #: Of this thread alone.
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
-        self._stopping = False
+        #: It has ended, or is about to: what is handed over from now on is not done. Never goes back to False.
+        self.stopping = False
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._run, name="jactors-io", daemon=True)
         self._thread.start()
@@ -86,9 +87,9 @@ class IOThread:
 
     def stop(self) -> None:
         """End the thread and the context; sockets must have been closed. Idempotent."""
-        if self._stopping or os.getpid() != self._pid:
+        if self.stopping or os.getpid() != self._pid:
             return
-        self._stopping = True
+        self.stopping = True
         self.call_soon(lambda: None)
         if not self.is_current():
             self._thread.join()
@@ -105,7 +106,7 @@ class IOThread:
             pass
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self.stopping:
             timeout: float | None = None
             if self._soon:
                 timeout = 0
@@ -117,6 +118,8 @@ class IOThread:
                 self._call(self._soon.popleft())
             while self._timers and self._timers[0][0] <= time.monotonic():
                 self._call(heapq.heappop(self._timers)[2])
+        for _ in range(len(self._soon)):  # somebody may wait for what was handed over at the last moment
+            self._call(self._soon.popleft())
 
     @staticmethod
     def _call(callback: Callable[[], Any]) -> None:

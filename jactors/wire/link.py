@@ -4,7 +4,8 @@
 
     handle ─▶ submit ─▶ queue ─(window)─▶ DEALER ═▶ actor's shell
                           │ waits for arguments          │
-    entry.end ◀── held for output ◀── drain ◀── DEALER ◀═┘      SUB ◀═ actor's iopub ─▶ relay, marks
+    entry.end ◀── held for output ◀── drain ◀── DEALER ◀═┘      window ◀═ actor's iopub ─▶ relay, marks
+                                               ask ─▶ side door ═▶ actor's control
 
 Guarantees: calls of this process start in the order of `submit`, also when an earlier one waits
 for an argument; each ends exactly once; none is sent before the actor is alive.
@@ -23,6 +24,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import zmq
@@ -40,6 +42,7 @@ from jactors.wire.payload import from_frames
 from jactors.wire.relay import Relay
 from jactors.wire.sidedoor import SideDoor
 from jactors.wire.waiting import Shield, Waiter
+from jactors.wire.window import Window
 
 __all__ = ["Link"]
 
@@ -56,8 +59,8 @@ class Link:
 
     Attributes
     ----------
-    label : str
-        ``Counter pid=123``, for lines relayed to a script.
+    window : Window
+        The actor's output, and what it says of itself.
     """
 
     def __init__(self, io: IOThread, relay: Relay, *, actor_id: str, sender: str, traffic: Traffic) -> None:
@@ -65,14 +68,15 @@ class Link:
         self._sender = sender
         self._relay = relay
         self.actor_id = actor_id
-        self.label = actor_id[:8]
+        self._door = SideDoor(io, actor_id, sender)
+        self.window = Window(io, relay, label=actor_id[:8], sender=sender, on_mark=self._marked)
         self._lock = threading.RLock()
         # --- all below: under _lock
         self.traffic = traffic
         self._backlog = Backlog(traffic)
         #: While the actor restarts: how calls that may not be sent again end.
-        self._down: Callable[[Call], Payload] | None = None
-        self._closed: Callable[[Call], Payload] | None = None
+        self._down: Callable[[], BaseException] | None = None
+        self._closed: Callable[[], BaseException] | None = None
         self._dealer: zmq.Socket[bytes] | None = None
         self._fd = -1
         self._signer: messages.Signer | None = None
@@ -81,11 +85,6 @@ class Link:
         self._reader = 0
         self._wake_reader: Callable[[], None] = lambda: None
         self._marks = Marks()
-        # --- of the I/O thread
-        self._sub: zmq.Socket[bytes] | None = None
-        self._sub_signer: messages.Signer | None = None
-        self._connection: Connection | None = None
-        self._door: SideDoor | None = None
         self.refused = 0
 
     # ---------------------------------------------------------------- any thread
@@ -106,7 +105,7 @@ class Link:
         with Shield(), self._lock:
             why = self._closed or (None if call.retries else self._down)
             if why is not None:
-                ended = call.results(-1, why(call))
+                ended = call.results(-1, Raised(why()))
             else:
                 call.blocked = len(needs)
                 self._backlog.add(call)
@@ -209,7 +208,7 @@ class Link:
                     self._send()
             except (ProtocolError, KeyError, IndexError, TypeError, ValueError) as error:
                 self.refused += 1
-                log.warning("actor %s: refused a reply: %s", self.label, error)
+                log.warning("actor %s: refused a reply: %s", self.window.label, error)
         self._io.call_soon(self._on_shell)  # the rest, after whoever else waits for the lock or the I/O thread
         return ended
 
@@ -257,39 +256,43 @@ class Link:
                 ended = call.results(-1, Raised(TaskCancelledError(task=call.method)))
                 ended += self._pump()
             else:
-                self._io.call_soon(lambda: self._side_door("actor_cancel_request", call, recursive))
+                content = {"sender": self._sender, "number": call.number, "recursive": recursive}
+                asked = self.ask("actor_cancel_request", content)
+                asked.add_done_callback(lambda answer: _passed_over(call, answer))
         _deliver(ended)
 
     def interrupt(self) -> None:
         """Interrupt the method that runs on the actor's main thread. From any thread."""
-        self._io.call_soon(lambda: self._side_door("interrupt_request"))
+        self.ask("interrupt_request", {})
+
+    def ask(self, msg_type: str, content: Mapping[str, Any], *, timeout: float = 10.0) -> Future[Mapping[str, Any]]:
+        """Ask the current incarnation something on its control channel, which is answered while a call runs.
+
+        From any thread; the future ends in the I/O thread, where its callbacks must not block.
+
+        Parameters
+        ----------
+        msg_type : str
+            ``"actor_state_request"``: see `jactors.kernel.control`.
+        timeout : float
+            Seconds that the actor has for the answer.
+
+        Returns
+        -------
+        concurrent.futures.Future
+            Of the answer's content. Ends in `ControlError` where the actor answers that it could not,
+            in ActorUnavailableError where there is no incarnation, it went, or is silent, in
+            ActorDiedError where the actor is gone for good.
+        """
+        return self._door.ask(msg_type, content, timeout=timeout)
 
     # ---------------------------------------------------------------- the I/O thread
-
-    def _side_door(self, msg_type: str, call: Call | None = None, recursive: bool = True) -> None:  # noqa: FBT001, FBT002
-        """Send a request on control, which is answered while a call runs."""
-        if self._door is None and self._connection is not None:
-            self._door = SideDoor(self._io, self._connection, self._sender + new_token(4))
-        if self._door is None:
-            return
-
-        def answered(content: Mapping[str, Any]) -> None:
-            # It will be passed over when its turn comes; the caller need not wait for that.
-            if call is not None and content.get("was") == "queued":
-                call.fail(Raised(TaskCancelledError(task=call.method)))
-
-        content = {} if call is None else {"sender": self._sender, "number": call.number, "recursive": recursive}
-        self._door.request(msg_type, content, answered)
 
     def connect(self, connection: Connection) -> None:
         """An incarnation listens: connect to its shell and iopub."""
         self.disconnect()
-        self._connection = connection
         sender = self._sender + new_token(4)
-        sub = connection.socket(self._io.context, zmq.SUB, "iopub")
-        sub.setsockopt(zmq.SUBSCRIBE, b"")
-        self._sub_signer = messages.Signer(connection.key, sender)
-        self._sub = sub
+        self._door.connect(connection)
         with self._lock:
             self._signer = messages.Signer(connection.key, sender)
             self.incarnation = connection.incarnation
@@ -299,8 +302,7 @@ class Link:
                 self._io.register(self._fd, self._on_shell)
             else:
                 self._wake_reader()  # it polls the descriptor of the last incarnation
-        self._io.register(descriptor(sub), self._on_iopub)
-        self._io.call_soon(self._on_iopub)
+        self.window.connect(connection)
         self._io.call_soon(self._on_shell)
 
     def open(self) -> None:
@@ -311,8 +313,8 @@ class Link:
             ended = self._pump()
         _deliver(ended)
 
-    def fail(self, why: Callable[[Call], Payload], *, for_good: bool) -> None:
-        """The incarnation has died: end its calls in ``why(call)``; all later ones too if `for_good`.
+    def fail(self, why: Callable[[], BaseException], *, for_good: bool) -> None:
+        """The incarnation has died: end its calls in ``why()``; all later ones too if `for_good`.
 
         Replies that had arrived are delivered first. Calls that may be sent again wait for `open`.
         """
@@ -329,22 +331,17 @@ class Link:
                 self._down = why
                 over = self._backlog.lose()
             held = self._marks.clear()
-        self._on_iopub()
+        self.window.read()
         _deliver(ended + held)
         for call in over:
-            call.fail(why(call))
-        self.disconnect()
+            call.fail(Raised(why()))
+        self.disconnect(why)
 
-    def disconnect(self) -> None:
+    def disconnect(self, why: Callable[[], BaseException] | None = None) -> None:
         """Close the sockets; calls stay as they are."""
-        self._connection = None
-        if self._door is not None:
-            self._door.close()
-            self._door = None
-        if self._sub is not None:
-            self._io.unregister(descriptor(self._sub))
-            self._sub.close()
-            self._sub = None
+        if why is not None:
+            self._door.close(why)
+        self.window.close()
         with self._lock:
             if self._dealer is not None:
                 self._io.unregister(self._fd)
@@ -357,21 +354,6 @@ class Link:
         with self._lock:
             ended = self._drain()
         _deliver(ended)
-
-    def _on_iopub(self) -> None:
-        sub, signer = self._sub, self._sub_signer
-        while sub is not None and signer is not None and readable(sub):
-            frames = sub.recv_multipart(zmq.NOBLOCK)
-            try:
-                message = signer.unpack(messages.split(frames)[1])
-            except ProtocolError as error:
-                self.refused += 1
-                log.warning("actor %s: refused output: %s", self.label, error)
-                continue
-            if message.msg_type == messages.STATUS:
-                self._marked(int(message.content.get("mark", 0)))
-            elif message.msg_type in _SHOWN:
-                self._relay.publish(message, self.label)
 
     def _marked(self, mark: int) -> None:
         with self._lock:
@@ -390,11 +372,14 @@ class Link:
 #: Replies that are read at a time: a quick generator sends for ever.
 _SLICE = 256
 
-#: Messages on iopub that somebody looks at; busy, idle and execute_input are not among them.
-_SHOWN = frozenset({"stream", "display_data", "update_display_data", "clear_output", "error", "execute_result"})
-
 
 def _deliver(ended: list[tuple[Entry, Payload]]) -> None:
     """End the entries: outside every lock, since their callbacks are the user's."""
     for entry, payload in ended:
         entry.end(payload)
+
+
+def _passed_over(call: Call, answer: Future[Mapping[str, Any]]) -> None:
+    """A call that was cancelled in the actor's queue is passed over when its turn comes; the caller need not wait."""
+    if answer.exception() is None and answer.result().get("was") == "queued":
+        call.fail(Raised(TaskCancelledError(task=call.method)))
