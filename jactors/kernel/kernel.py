@@ -18,6 +18,7 @@ from traitlets import Type
 
 from jactors.errors import ProtocolError
 from jactors.ids import new_token
+from jactors.kernel.control import Control
 from jactors.kernel.incoming import Incoming, Outcome
 from jactors.kernel.instance import Instance
 from jactors.kernel.lanes import Bench, InlineLane, Lane, LoopLane, ThreadLane
@@ -56,7 +57,7 @@ class ActorKernel(IPythonKernel):
         self._lanes: dict[str | None, Lane] = {}
         #: Calls to be passed over when their turn comes. Added to by the control thread.
         self._cancelled: set[tuple[str, int]] = set()
-        self.control_handlers["actor_cancel_request"] = self.actor_cancel_request
+        self.control = Control(self)
         self.output = Output(self)
         self._shell_socket: zmq.Socket[bytes] = self.shell_stream.socket
         self._signer = messages.Signer(self.session.key, new_token(8))
@@ -176,20 +177,17 @@ class ActorKernel(IPythonKernel):
         self._outbox.send(call, outcomes, last=False)
         self._receive()
 
-    async def actor_cancel_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
-        """Control: end a call, queued or running. Runs in the control thread while the call runs."""
-        content = parent["content"]
-        key = (content["sender"], content["number"])
+    def cancel(self, key: tuple[str, int], *, recursive: bool) -> str:
+        """End a call, queued or running; return which it was. In the control thread, while the call runs."""
         call = next(filter(None, (lane.cancel(key) for lane in self._lanes.values())), None)
-        was = "running"
         if call is None:
-            was = "queued"  # or still under way: it is answered as cancelled when its turn comes
             self._cancelled.add(key)
-        elif content.get("recursive", True):
+            return "queued"  # or still under way: it is answered as cancelled when its turn comes
+        if recursive:
             for child, link in list(call.flags.get("children", ())):
                 if (submitted := child()) is not None:
                     link.cancel(submitted.number)
-        self.session.send(stream, "actor_cancel_reply", {"status": "ok", "was": was}, parent, ident)
+        return "running"
 
     def _answer(self, call: Incoming, outcome: list[Outcome] | SystemExit) -> None:
         if isinstance(outcome, SystemExit):

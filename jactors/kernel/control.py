@@ -1,0 +1,96 @@
+"""The side door, seen from inside: requests on the control channel that are answered while a call runs.
+
+::
+
+    control thread: _take ─┬─▶ QUICK ones, here and now ─────────────────────────────▶ reply
+                           └─▶ a thread of its own: HANDLERS[type](kernel, content) ─▶ reply
+                                                     time box over ─▶ "error" reply ─▲ (the first one counts)
+
+Guarantees: every request is answered once, with ``status: "ok"`` or with ``"error"``, ``ename`` and
+``evalue``, within its time box (``timeout`` in the request, in seconds). A handler that raises, or
+never comes back, delays neither an interrupt nor another request: the control thread runs none but
+the quick ones. Two handlers may run at once, each beside the running method: what they read may
+change under them. A request is called ``actor_<verb>_request``, its reply ``actor_<verb>_reply``.
+
+Rejected: to run handlers in the control thread, where one at a time is taken: a slow one would hold
+up the interrupt that is meant to end what it waits for. A thread costs 0.1 ms, and only who asks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jactors.kernel.kernel import ActorKernel
+
+__all__ = ["HANDLERS", "Control", "Handler"]
+
+#: Takes the kernel and the content of a request; returns the content of the reply.
+Handler = Callable[["ActorKernel", dict[str, Any]], dict[str, Any]]
+
+#: Seconds that a handler has where the request does not say.
+TIME_BOX = 10.0
+
+
+def _cancel(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """End a call, queued or running."""
+    key = (content["sender"], content["number"])
+    return {"was": kernel.cancel(key, recursive=content.get("recursive", True))}
+
+
+#: All requests. To add one, add a line.
+HANDLERS: dict[str, Handler] = {
+    "actor_cancel_request": _cancel,
+}
+
+#: Those that the control thread runs itself: they take microseconds and wait for nobody.
+QUICK = frozenset({"actor_cancel_request"})
+
+
+class Control:
+    """Answers the requests of `HANDLERS` for one kernel."""
+
+    def __init__(self, kernel: ActorKernel) -> None:
+        self._kernel = kernel
+        for msg_type in HANDLERS:
+            kernel.control_handlers[msg_type] = self._take
+
+    def _take(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Answer a request, or see to it that it is answered. In the control thread."""
+        msg_type, content = parent["header"]["msg_type"], parent["content"]
+        session = self._kernel.session
+        loop = self._kernel.control_thread.io_loop
+        answered = False
+
+        def reply(outcome: dict[str, Any]) -> None:
+            nonlocal answered
+            if not answered:
+                answered = True
+                session.send(stream, msg_type.replace("_request", "_reply"), outcome, parent, ident)
+
+        if msg_type in QUICK:
+            reply(self._run(msg_type, content))
+            return
+        box = float(content.get("timeout") or TIME_BOX)
+        late = {"status": "error", "ename": "TimeoutError", "evalue": f"{msg_type} was not done within {box:g} s"}
+        timer = loop.call_later(box, reply, late)
+
+        def settle(outcome: dict[str, Any]) -> None:
+            loop.remove_timeout(timer)
+            reply(outcome)
+
+        def work() -> None:
+            loop.add_callback(settle, self._run(msg_type, content))
+
+        thread = threading.Thread(target=work, name=f"jactors-{msg_type}", daemon=True)
+        thread.pydev_do_not_trace = True  # type: ignore[attr-defined] # a breakpoint must not stop it
+        thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]
+        thread.start()
+
+    def _run(self, msg_type: str, content: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"status": "ok", **HANDLERS[msg_type](self._kernel, content)}
+        except BaseException as error:
+            return {"status": "error", "ename": type(error).__name__, "evalue": str(error)}
