@@ -13,7 +13,10 @@ import pytest
 HERE = Path(__file__).parent
 
 #: The folders whose modules start processes, and must give them back.
-COUNTED = (HERE / "live", HERE / "faults")
+COUNTED = (HERE / "live", HERE / "faults", HERE / "browser")
+
+#: Where a browser and a server run beside the tests, whose processes come and go: only those of sessions count.
+ACCOMPANIED = HERE / "browser"
 
 #: Variables that point to folders of this run: runtime files, names and ledger of the user's own sessions stay apart.
 FOLDERS = {"JUPYTER_RUNTIME_DIR": "r", "IPYTHONDIR": "i"}
@@ -79,7 +82,7 @@ def census(request):
     from jactors.places import base_dir
     from jactors.testing.leaks import Census
 
-    before = Census.take([base_dir()])
+    before = Census.take([base_dir()], kin=ACCOMPANIED not in request.path.parents)
     yield before
     end_session()
     Census.wait_clean(before, timeout=PATIENCE, spare_descriptors=SPARE_DESCRIPTORS)

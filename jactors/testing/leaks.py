@@ -91,6 +91,8 @@ class Census:
         What this process' open descriptors point to, sorted; empty where the system does not tell.
     watched : tuple of Path
         The folders that were looked into, so that a second census looks into the same.
+    kin : bool
+        Whether descendants without a cookie were counted.
     """
 
     processes: frozenset[ProcessEntry]
@@ -100,9 +102,10 @@ class Census:
     threads: frozenset[str]
     descriptors: tuple[str, ...]
     watched: tuple[Path, ...] = ()
+    kin: bool = True
 
     @classmethod
-    def take(cls, folders: Iterable[str | os.PathLike[str]] = ()) -> Census:
+    def take(cls, folders: Iterable[str | os.PathLike[str]] = (), *, kin: bool = True) -> Census:
         """Count what is there now.
 
         Parameters
@@ -110,6 +113,9 @@ class Census:
         folders : iterable of path, optional
             Folders whose entries count too, such as the one that holds the session folders. One that does not exist
             is empty.
+        kin : bool, optional
+            Count this process' descendants, whatever they are; else only those with a session's cookie, where
+            this process also runs others' programs that come and go, such as a browser.
 
         Returns
         -------
@@ -118,7 +124,7 @@ class Census:
         """
         watched = tuple(Path(folder) for folder in folders)
         return cls(
-            processes=frozenset(_processes()),
+            processes=frozenset(_processes(kin=kin)),
             connection_files=frozenset(
                 name
                 for name in _names(Path(jupyter_runtime_dir()))
@@ -129,6 +135,7 @@ class Census:
             threads=frozenset(thread.name for thread in threading.enumerate() if thread.name.startswith(PREFIX)),
             descriptors=_descriptors(),
             watched=watched,
+            kin=kin,
         )
 
     def difference(self, before: Census, *, spare_descriptors: int = 0) -> list[str]:
@@ -184,7 +191,7 @@ class Census:
         gc.collect()  # a socket in a reference cycle is closed when it is collected, which is no leak
         deadline = time.monotonic() + timeout
         while True:
-            now = cls.take(before.watched)
+            now = cls.take(before.watched, kin=before.kin)
             left = now.difference(before, spare_descriptors=spare_descriptors)
             if not left:
                 return now
@@ -212,10 +219,10 @@ def _belongings(folder: Path) -> list[Path]:
     return own + taken
 
 
-def _processes() -> list[ProcessEntry]:
+def _processes(*, kin: bool) -> list[ProcessEntry]:
     """All that belong to us: descendants by parentage, orphans by the cookie."""
     me = psutil.Process()
-    found = {process.pid: process for process in me.children(recursive=True)}
+    found = {process.pid: process for process in (me.children(recursive=True) if kin else [])}
     home = os.environ.get("JUPYTER_RUNTIME_DIR")
     for process in psutil.process_iter():
         if process.pid in found or process.pid == me.pid:

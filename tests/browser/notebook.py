@@ -1,0 +1,156 @@
+"""A notebook in a page: what a user does there, and what a user sees."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.jupyter import Jupyter
+
+#: Milliseconds after which something that should be in the page counts as missing.
+PATIENCE = 30_000
+
+#: A cell's prompt changes when its key is pressed; after so many milliseconds the key was lost, and is pressed again.
+LOST = 3_000
+TRIES = 5
+
+#: Complaints of Notebook 7's own: it has not all of Lab's extensions, and misses them with any notebook.
+NOISE = (
+    "Cannot read properties of undefined (reading 'schema')",
+    "Command 'filebrowser:open-path' not registered.",
+)
+
+
+class Notebook:
+    """One notebook, open in JupyterLab or Notebook 7; cells are counted from 0, code cells only.
+
+    Parameters
+    ----------
+    page : Page
+        Playwright's: for all that is not here.
+    server : Jupyter
+        Where it is open.
+    name : str
+        Of its file, below the server's root.
+    view : str
+        The address that opens it: ``lab/tree`` or ``notebooks``.
+    shoot : callable
+        Takes a page and a name, keeps a screenshot.
+    """
+
+    def __init__(self, page: Page, server: Jupyter, name: str, *, view: str = "lab/tree", shoot=None) -> None:
+        self.page = page
+        self.server = server
+        self.name = name
+        #: What the page's scripts complained of, text by text.
+        self.errors: list[str] = []
+        self._shoot = shoot
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self._complained(str(error)))
+        query = {"reset": ""} if view.startswith("lab") else {}
+        page.goto(server.address(f"{view}/{name}", **query))
+        self.wait_ready()
+
+    def _on_console(self, message) -> None:
+        if message.type == "error":
+            self._complained(f"{message.text} ({message.location.get('url', '')})")
+
+    def _complained(self, text: str) -> None:
+        if not any(noise in text for noise in NOISE):
+            self.errors.append(text)
+
+    # ------------------------------------------------------------------ where things are
+
+    @property
+    def panel(self):
+        """The notebook itself: the one that is not hidden behind another tab."""
+        return self.page.locator(".jp-NotebookPanel:visible")
+
+    def cell(self, index: int):
+        """Return the locator of a code cell."""
+        return self.panel.locator(".jp-CodeCell").nth(index)
+
+    def prompt(self, index: int) -> str:
+        """Return ``[3]:``, ``[*]:`` or ``[ ]:``."""
+        return self._prompt(index).inner_text().strip()
+
+    def _prompt(self, index: int):
+        return self.cell(index).locator(".jp-InputArea-prompt").first
+
+    def output(self, index: int) -> str:
+        """Return what stands under a cell, as text."""
+        texts = self.cell(index).locator(".jp-OutputArea-output").all_inner_texts()
+        return "\n".join(text.strip("\n") for text in texts)
+
+    # ------------------------------------------------------------------ what a user does
+
+    def run(self, index: int, *, wait: bool = True) -> str:
+        """Run a cell; wait for its prompt, and return what stands under it then.
+
+        With ``wait=False`` it returns as soon as the cell is running.
+        """
+        before = self.prompt(index)
+        for _ in range(TRIES):
+            self.focus(index)
+            self.page.keyboard.press("Control+Enter")
+            try:
+                expect(self._prompt(index)).not_to_have_text(before, timeout=LOST)
+            except AssertionError:
+                continue  # a page that is just opening takes the focus away, and the key goes nowhere
+            return self.wait(index, after=before) if wait else self.output(index)
+        raise AssertionError(f"cell {index} does not start")
+
+    def wait(self, index: int, *, after: str = "[ ]:") -> str:
+        """Wait until a cell has ended, its prompt another than `after`; return what stands under it."""
+        ended = re.compile(rf"^(?!{re.escape(after)})\[\d+\]:$")
+        expect(self._prompt(index)).to_have_text(ended, timeout=PATIENCE)
+        return self.output(index)
+
+    def focus(self, index: int) -> None:
+        """Put the cursor into a cell, and wait until it is there: keys pressed before are lost."""
+        editor = self.cell(index).locator(".cm-content")
+        editor.click()
+        expect(editor).to_be_focused(timeout=PATIENCE)
+
+    def type(self, index: int, text: str) -> None:
+        """Replace a cell's text, key by key."""
+        self.focus(index)
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.insert_text(text)
+
+    def wait_text(self, index: int, text: str) -> str:
+        """Wait until `text` stands under a cell."""
+        expect(self.cell(index).locator(".jp-OutputArea")).to_contain_text(text, timeout=PATIENCE)
+        return self.output(index)
+
+    def answer(self, index: int, text: str) -> None:
+        """Answer the `input()` that a cell waits in."""
+        box = self.cell(index).locator(".jp-Stdin-input")
+        box.fill(text)
+        box.press("Enter")
+
+    def stop(self) -> None:
+        """Press the stop button."""
+        self.panel.locator("[data-command='notebook:interrupt-kernel']").click()
+
+    def restart(self) -> None:
+        """Press the restart button, and confirm."""
+        self.panel.locator("[data-command='notebook:restart-kernel']").click()
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.wait_ready()
+
+    def reload(self) -> None:
+        """Load the page again, as a user does who has lost patience."""
+        self.page.keyboard.press("Control+S")
+        self.page.reload()
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Wait until the notebook is there and its kernel is idle."""
+        self.panel.locator(".jp-Cell").first.wait_for(timeout=PATIENCE)
+        self.panel.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(timeout=PATIENCE)
+
+    def screenshot(self, name: str) -> None:
+        """Keep a picture of the page: in $JACTORS_SCREENSHOTS, else in the test's temporary folder."""
+        self._shoot(self.page, name)
