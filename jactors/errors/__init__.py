@@ -14,6 +14,7 @@
     ├── SerializationError            also TypeError
     ├── ObjectLostError
     │   └── OwnerDiedError
+    ├── CheckpointError               state not saved, or not brought back
     ├── PendingCallsLimitExceeded, InsufficientResourcesError, RuntimeEnvSetupError
     └── ProtocolError                 a bug in jactors
     ActorExit                         a SystemExit: how `exit_actor` leaves
@@ -42,7 +43,7 @@ from jactors.errors.limit import (
 )
 from jactors.errors.root import JactorsError
 from jactors.errors.task import TaskCancelledError, TaskError
-from jactors.errors.value import GetTimeoutError, ObjectLostError, OwnerDiedError, SerializationError
+from jactors.errors.value import CheckpointError, GetTimeoutError, ObjectLostError, OwnerDiedError, SerializationError
 
 __all__ = [
     "ActorAlreadyExistsError",
@@ -53,6 +54,7 @@ __all__ = [
     "ActorNotFoundError",
     "ActorStartError",
     "ActorUnavailableError",
+    "CheckpointError",
     "GetTimeoutError",
     "InsufficientResourcesError",
     "JactorsError",

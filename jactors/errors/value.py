@@ -1,10 +1,10 @@
-"""What became of a value: late, lost, or not to be pickled."""
+"""What became of a value: late, lost, or not to be pickled or kept."""
 
 from __future__ import annotations
 
 from jactors.errors.root import JactorsError
 
-__all__ = ["GetTimeoutError", "ObjectLostError", "OwnerDiedError", "SerializationError"]
+__all__ = ["CheckpointError", "GetTimeoutError", "ObjectLostError", "OwnerDiedError", "SerializationError"]
 
 
 class GetTimeoutError(JactorsError, TimeoutError):
@@ -21,3 +21,11 @@ class ObjectLostError(JactorsError):
 
 class OwnerDiedError(ObjectLostError):
     """The process that submitted the call, and held its value, has died: submit the call from here."""
+
+
+class CheckpointError(JactorsError):
+    """An actor's state could not be saved, or not be brought back; the text says why, and names the file.
+
+    The actor goes on as it is, and so does the checkpoint before. Retry when the cause (a full disk,
+    an object that cannot be taken apart) is gone.
+    """
