@@ -9,8 +9,11 @@ behind the back of whoever else holds it.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable
-from typing import Any
+from collections import ChainMap
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from types import CodeType
+from typing import Any, ClassVar
 
 import cloudpickle
 
@@ -25,6 +28,28 @@ Buffer = bytes
 
 #: Raised by pickle and by the ``__reduce__`` of nearly everything that cannot be pickled.
 _REFUSALS = (TypeError, pickle.PicklingError, AttributeError, RecursionError, ValueError)
+
+
+def _code(code: CodeType) -> tuple[Any, ...]:
+    """Reduce a code object with the name of its file, which cloudpickle 3.1.3 leaves out: tracebacks need it."""
+    kind, fields = _reduce_code(code)
+    return kind, (*fields[:_FILENAME], code.co_filename, *fields[_FILENAME + 1 :])
+
+
+#: Where the file's name is among the arguments of `CodeType`.
+_FILENAME = 10
+
+_reduce_code = cloudpickle.Pickler.dispatch_table[CodeType]
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # untyped
+    dispatch_table: ClassVar[Any] = ChainMap({CodeType: _code}, cloudpickle.Pickler.dispatch_table)
+
+
+def _dumps(value: object, keep: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes:
+    with BytesIO() as stream:
+        _Pickler(stream, protocol=5, buffer_callback=keep).dump(value)
+        return stream.getvalue()
 
 
 def dumps(value: object, *, what: str) -> tuple[bytes, list[Buffer]]:
@@ -52,7 +77,7 @@ def dumps(value: object, *, what: str) -> tuple[bytes, list[Buffer]]:
         return False
 
     try:
-        return cloudpickle.dumps(value, protocol=5, buffer_callback=keep), buffers
+        return _dumps(value, keep), buffers
     except _REFUSALS as error:
         raise SerializationError(blame(value, what=what, error=error)) from error
 
@@ -60,7 +85,7 @@ def dumps(value: object, *, what: str) -> tuple[bytes, list[Buffer]]:
 def dumps_inband(value: object, *, what: str) -> bytes:
     """Pickle `value` into one stream of bytes; raises like `dumps`."""
     try:
-        return bytes(cloudpickle.dumps(value, protocol=5))
+        return _dumps(value)
     except _REFUSALS as error:
         raise SerializationError(blame(value, what=what, error=error)) from error
 
