@@ -13,5 +13,16 @@ to our fixtures, where a few plain objects fit into any.
 from __future__ import annotations
 
 from jactors.testing.leaks import Census, LeakError, ProcessEntry
+from jactors.testing.misbehave import EvilRepr, Misbehaviour, OnPickle, OnUnpickle, Unpicklable, misbehave
 
-__all__ = ["Census", "LeakError", "ProcessEntry"]
+__all__ = [
+    "Census",
+    "EvilRepr",
+    "LeakError",
+    "Misbehaviour",
+    "OnPickle",
+    "OnUnpickle",
+    "ProcessEntry",
+    "Unpicklable",
+    "misbehave",
+]

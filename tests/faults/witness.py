@@ -1,0 +1,211 @@
+"""Actors whose every call is written down, and the book of those who call them.
+
+A ledger is a file that all incarnations of all actors append to, one `os.write` a line: what was begun is in it,
+whatever the process died of the next moment. A `Book` submits calls with names of their own and keeps how each ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import time
+from itertools import count
+from pathlib import Path
+
+import jactors
+from jactors.context import current_actor
+from jactors.testing import OnPickle, OnUnpickle, misbehave
+from tests.faults.oracle import Fate, Run, complaints
+
+__all__ = ["PATIENCE", "AsyncWitness", "Book", "Witness", "children_gone", "read_ledger", "until"]
+
+#: Seconds after which what should happen counts as not happening.
+PATIENCE = 30
+
+
+def note(ledger, call):
+    """Write down that `call` begins here; return its answer."""
+    me = current_actor()
+    answer = (call, me.incarnation, os.getpid())
+    line = json.dumps([call, me.actor_id, me.incarnation, os.getpid()]).encode() + b"\n"
+    file = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        assert os.write(file, line) == len(line)
+    finally:
+        os.close(file)
+    return answer
+
+
+def read_ledger(path):
+    """Return the runs, in order."""
+    try:
+        text = Path(path).read_text()
+    except FileNotFoundError:
+        return []
+    assert not text or text.endswith("\n"), "a torn line"
+    return [Run(*json.loads(line)) for line in text.splitlines()]
+
+
+def until(happened, what="it", timeout=PATIENCE):
+    """Look until `happened()` is true: for what has no event to wait for, such as a file or a process."""
+    deadline = time.monotonic() + timeout
+    while not (found := happened()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {timeout} s"
+        time.sleep(0.002)
+    return found
+
+
+class Witness:
+    """Writes down each call before it does what the call says.
+
+    Parameters
+    ----------
+    ledger : str
+    how, sign
+        What ``__init__`` does, as in `misbehave`; from its second life on where `later`.
+    """
+
+    def __init__(self, ledger, how=None, sign=None, later=False):
+        self.ledger = ledger
+        if how is not None and (not later or current_actor().incarnation > 1):
+            misbehave(how, sign)
+
+    def work(self, call, *_):
+        return note(self.ledger, call)
+
+    def misbehave(self, call, how, sign=None):
+        answer = note(self.ledger, call)
+        misbehave(how, sign)
+        return answer
+
+    def misbehave_at_rest(self, call, how, sign):
+        """Do it in a thread, and not before the file `sign` is there: that is, once the call is over."""
+        answer = note(self.ledger, call)
+
+        def run():
+            until(lambda: os.path.exists(sign))
+            misbehave(how, sign + ".done")
+
+        threading.Thread(target=run, daemon=True).start()
+        return answer
+
+    def hold(self, call, ready, gate):
+        """Say that it runs by the file `ready`; return when the file `gate` is there."""
+        answer = note(self.ledger, call)
+        open(ready, "w").close()
+        until(lambda: os.path.exists(gate))
+        return answer
+
+    def give(self, call, kind, how, sign=None):
+        """Return something that misbehaves."""
+        note(self.ledger, call)
+        return (OnPickle if kind == "pickle" else OnUnpickle)(how, sign)
+
+    def values(self, call, n, how=None):
+        """Yield n numbers, then do it."""
+        note(self.ledger, call)
+        yield from range(n)
+        if how is not None:
+            misbehave(how)
+
+    def apply(self, call, function, *args):
+        """Run any function here."""
+        note(self.ledger, call)
+        return function(*args)
+
+    def pid(self):
+        return os.getpid()
+
+
+class AsyncWitness(Witness):
+    """The same, on the loop."""
+
+    async def work(self, call, *_):
+        return note(self.ledger, call)
+
+    async def hold(self, call, ready, gate):
+        answer = note(self.ledger, call)
+        open(ready, "w").close()
+        while not os.path.exists(gate):
+            await asyncio.sleep(0.002)
+        return answer
+
+
+class Book:
+    """Submits calls, and keeps how each of them ended.
+
+    Parameters
+    ----------
+    ledger : path
+        Where the actors write.
+    caller : str
+        A name of its own, one a process and thread: order is promised to one caller.
+    """
+
+    def __init__(self, ledger, caller="test"):
+        self.ledger = str(ledger)
+        self.caller = caller
+        self._numbers = count(1)
+        self._entries = []
+
+    def submit(self, handle, method, *args, retries=None, ordered=True, opaque=False, **options):
+        """Submit a call; return its ref. `opaque`: its value is not looked at."""
+        seq = next(self._numbers)
+        call = f"{self.caller}/{seq}"
+        if retries is not None:
+            options["max_task_retries"] = retries
+        bound = getattr(handle, method)
+        ref = (bound.options(**options) if options else bound).remote(call, *args)
+        if retries is None:
+            retries = handle._home.link.traffic.retries
+        ends = []
+        self._entries.append((call, handle._home.actor_id, seq, retries, ordered, ends))
+        fate_of = ref._stream.end if hasattr(ref, "_stream") else ref._entry
+        fate_of.on_end(lambda entry: ends.append(_end(entry, opaque or hasattr(ref, "_stream"))))
+        return ref
+
+    def fates(self):
+        """Return what has become of each call so far."""
+        return [
+            Fate(call, actor, self.caller, seq, retries, tuple(ends), ordered=ordered)
+            for call, actor, seq, retries, ordered, ends in list(self._entries)
+        ]
+
+    def unended(self):
+        """Return the calls that have not ended."""
+        return [entry[0] for entry in list(self._entries) if not entry[5]]
+
+    def runs(self):
+        """Return what the ledger holds."""
+        return read_ledger(self.ledger)
+
+    def judge(self, *others):
+        """Wait until every call has ended, and ask the oracle; `others` are books of the same ledger."""
+        books = (self, *others)
+        until(lambda: not any(book.unended() for book in books), f"the end of {self.unended()[:5]}")
+        assert complaints([fate for book in books for fate in book.fates()], self.runs()) == []
+
+
+def _end(entry, opaque):
+    payload = entry.payload
+    if opaque:
+        return False, "opaque"
+    try:
+        return True, *payload.load()
+    except BaseException as error:
+        return False, type(error).__name__
+
+
+def children_gone(*pids):
+    """Wait until the processes have ended."""
+    from tests.live.conftest import gone
+
+    return gone(*pids) == []
+
+
+Sync = jactors.remote(Witness)
+Threaded = jactors.remote(max_concurrency=4)(Witness)
+Async = jactors.remote(AsyncWitness)
+KINDS = {"sync": Sync, "threaded": Threaded, "async": Async}
