@@ -9,13 +9,13 @@ import inspect
 import linecache
 import os
 from asyncio import _get_running_loop, _set_running_loop
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jactors.context import set_user_class
 from jactors.errors import ActorExit
 from jactors.kernel.incoming import STREAM, Incoming, Outcome
-from jactors.kernel.interrupts import Interrupts
+from jactors.kernel.interrupts import Interrupts, steps
 from jactors.wire import failure, pack
 from jactors.wire.creation import Creation, Slot
 from jactors.wire.payload import Failed, Packed
@@ -95,47 +95,56 @@ class Instance:
         """
         interrupts = self.interrupts
         try:
-            args, kwargs = _arguments(call.groups)
-            method = self.method(call.method)
             # A sync method runs inside the loop's callback but may use a loop of its own.
             loop = _get_running_loop()
             try:
                 _set_running_loop(None)
                 try:
                     interrupts.enter(call)
-                    value = method(*args, **kwargs)
-                    if inspect.isgenerator(value) and inspect.isgeneratorfunction(method):
-                        return self._stream(call, value, emit)
+                    return self._run(call, emit)
                 finally:
                     interrupts.call = None
                     interrupts.leave(call)
             finally:  # apart, since an interrupt may strike at the very end of the inner block
                 _set_running_loop(loop)
-            return self.pack_result(call, value)
         except SystemExit:
             raise
         except BaseException as error:
             return self._failure(call, error)
 
+    def _run(self, call: Incoming, emit: Emit) -> list[Outcome]:
+        """Unpickle, run, pickle: all three run the user's code, and may be interrupted."""
+        args, kwargs = _arguments(call.groups)
+        method = self.method(call.method)
+        value = method(*args, **kwargs)
+        if inspect.isgenerator(value) and inspect.isgeneratorfunction(method):
+            return self._stream(call, value, emit)
+        return self.pack_result(call, value)
+
     async def run_async(self, call: Incoming, emit: Emit) -> list[Outcome]:
         """Run a coroutine method, or a sync one on the loop, as a task."""
         interrupts = self.interrupts
         try:
-            args, kwargs = _arguments(call.groups)
-            method = self.method(call.method)
             try:
                 interrupts.enter(call)
+                args, kwargs = _arguments(call.groups)
+                method = self.method(call.method)
                 value = method(*args, **kwargs)
                 if inspect.isgenerator(value) and inspect.isgeneratorfunction(method):
                     return self._stream(call, value, emit)
+                if not (inspect.isasyncgen(value) or inspect.isawaitable(value)):
+                    return self.pack_result(call, value)
             finally:
                 interrupts.call = None
                 interrupts.leave(call)
             if inspect.isasyncgen(value):
                 return await self._stream_async(call, value, emit)
-            if inspect.isawaitable(value):
-                value = await value
-            return self.pack_result(call, value)
+            value = await steps(interrupts, call, value)
+            try:
+                interrupts.resume(call)
+                return self.pack_result(call, value)
+            finally:
+                interrupts.call = None
         except SystemExit:
             raise
         except BaseException as error:
@@ -144,23 +153,37 @@ class Instance:
     def _stream(self, call: Incoming, values: Iterable[Any], emit: Emit) -> list[Outcome]:
         """Emit each value when it is there; return the end."""
         for value in values:
+            part = self._packed(call, value)
             self.interrupts.leave(call)  # not while a message is under way
-            self._emit(call, value, emit)
+            if part:
+                emit(call, part)
             self.interrupts.enter(call)
         return self._exhausted(call)
 
-    async def _stream_async(self, call: Incoming, values: AsyncIterable[Any], emit: Emit) -> list[Outcome]:
-        async for value in values:
-            self._emit(call, value, emit)
-        return self._exhausted(call)
+    async def _stream_async(self, call: Incoming, values: AsyncIterator[Any], emit: Emit) -> list[Outcome]:
+        interrupts = self.interrupts
+        while True:
+            try:
+                value = await steps(interrupts, call, anext(values))
+            except StopAsyncIteration:
+                return self._exhausted(call)
+            try:
+                interrupts.resume(call)
+                part = self._packed(call, value)
+            finally:
+                interrupts.call = None
+            if part:
+                emit(call, part)
 
-    def _emit(self, call: Incoming, value: Any, emit: Emit) -> None:
-        """Send what a generator has yielded; with a fixed number of returns, what is too many is dropped."""
+    def _packed(self, call: Incoming, value: Any) -> list[Outcome]:
+        """Pickle what a generator has yielded; with a fixed number of returns, what is too many is dropped."""
         index = call.flags.get(_YIELDED, 0)
+        part: list[Outcome] = []
         if call.returns == STREAM or index < call.returns:
             what = f"value {index} of {self.class_name}.{call.method}"
-            emit(call, [(index, Packed(*pack.dumps(value, what=what)))])
+            part = [(index, Packed(*pack.dumps(value, what=what)))]
         call.flags[_YIELDED] = index + 1
+        return part
 
     def _exhausted(self, call: Incoming) -> list[Outcome]:
         """Return the end of a generator's call; ValueError where it has yielded too few values."""

@@ -6,7 +6,8 @@ own handling, 5 of 60 randomly timed interrupts left no reply at all.) One that 
 certain call is dropped where another runs by now, and kept where that call is about to begin or
 pauses. A method that catches it and goes on can be interrupted again. A method in a pool thread is
 hit by an asynchronous exception, which strikes at its next bytecode; one that has not struck when
-the method ends is taken back.
+the method ends is taken back. A coroutine is on the stack from one ``await`` to the next: one that
+loops without any can be interrupted as well.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import asyncio
 import ctypes
 import signal
 import threading
-from types import FrameType
+from collections.abc import Awaitable, Generator
+from types import FrameType, coroutine
+from typing import Any
 
 from jactors.kernel.incoming import Incoming
 
-__all__ = ["Interrupts"]
+__all__ = ["Interrupts", "awaited", "steps"]
 
 #: Calls that were to be stopped and did not run: so many are remembered. Most were queued, and never begin.
 _MEMORY = 1000
@@ -60,6 +63,12 @@ class Interrupts:
             self._wanted.pop(call.key, None)
             call.flags["cancelled"] = True
             raise asyncio.CancelledError
+
+    def resume(self, call: Incoming) -> None:
+        """A task of the main thread goes on: what was to stop it reaches it as the cancellation of the task."""
+        if self._wanted:
+            self._wanted.pop(call.key, None)
+        self.call = call
 
     def leave(self, call: Incoming) -> None:
         """It has ended, or pauses; what is meant for it must not strike any more."""
@@ -125,3 +134,34 @@ class Interrupts:
                     _raise_in(thread, KeyboardInterrupt)
                     return each
         return None
+
+
+@coroutine
+def steps(interrupts: Interrupts, call: Incoming, value: Awaitable[Any]) -> Generator[Any, Any, Any]:
+    """Await `value`, and say of each of its steps that it is on the stack: 1 µs an ``await``."""
+    inner: Any = value.__await__() if hasattr(value, "__await__") else value
+    thrown: BaseException | None = None
+    while True:
+        try:
+            interrupts.resume(call)
+            waits_for = next(inner) if thrown is None else inner.throw(thrown)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            interrupts.call = None
+        try:
+            thrown = None
+            yield waits_for
+        except GeneratorExit:
+            inner.close()
+            raise
+        except BaseException as error:  # the task was cancelled
+            thrown = error
+
+
+def awaited(frame: FrameType) -> Any:
+    """Return what a frame of `steps` awaits, for whoever walks down a task's stack; None for any other frame."""
+    return frame.f_locals["inner"] if frame.f_code is _STEPS else None
+
+
+_STEPS = steps.__wrapped__.__code__ if hasattr(steps, "__wrapped__") else steps.__code__

@@ -26,9 +26,6 @@ __all__ = ["Buffer", "dumps", "dumps_inband", "loads"]
 #: What travels beside the pickle stream.
 Buffer = bytes
 
-#: Raised by pickle and by the ``__reduce__`` of nearly everything that cannot be pickled.
-_REFUSALS = (TypeError, pickle.PicklingError, AttributeError, RecursionError, ValueError)
-
 
 def _code(code: CodeType) -> tuple[Any, ...]:
     """Reduce a code object with the name of its file, which cloudpickle 3.1.3 leaves out: tracebacks need it."""
@@ -78,7 +75,9 @@ def dumps(value: object, *, what: str) -> tuple[bytes, list[Buffer]]:
 
     try:
         return _dumps(value, keep), buffers
-    except _REFUSALS as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # pickle's own, or whatever a ``__reduce__`` raises
         raise SerializationError(blame(value, what=what, error=error)) from error
 
 
@@ -86,7 +85,9 @@ def dumps_inband(value: object, *, what: str) -> bytes:
     """Pickle `value` into one stream of bytes; raises like `dumps`."""
     try:
         return _dumps(value)
-    except _REFUSALS as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # pickle's own, or whatever a ``__reduce__`` raises
         raise SerializationError(blame(value, what=what, error=error)) from error
 
 

@@ -36,6 +36,7 @@ def clean(request, census):
     live = "session" in request.fixturenames
     if live:
         request.getfixturevalue("session")
+        jactors.session.current().watch.request("resources")  # answered as soon as it is up
     before = Census.take()
     files = _session_files() if live else set()
     yield
@@ -59,5 +60,3 @@ def _end_actors():
     for told in current.watch.request("list")["actors"]:
         if told["state"] != "DEAD":
             current.kill(told["actor_id"], for_good=True, reason="its test is over")
-
-

@@ -74,7 +74,7 @@ restartable = pytest.mark.parametrize("restarts", [0, 1], ids=["once", "restarta
 
 
 def test_pickling_arguments_raise(book, actor):
-    with pytest.raises(E.SerializationError, match="(?s)argument.*work.*misbehaved, as it was told"):
+    with pytest.raises(E.SerializationError, match=r"(?s)argument.*work.*misbehaved, as it was told"):
         book.submit(actor, "work", OnPickle("raise"))
     lives(book, actor)
     assert len(book.runs()) == 1
@@ -142,7 +142,9 @@ def hangs_until_cancelled(book, actor, ref, tmp_path):
 def test_init_raise(book):
     actor = Sync.options(max_restarts=-1).remote(book.ledger, "raise")
     for _ in range(2):
-        with pytest.raises(E.ActorStartError, match="(?s)did not start.*its __init__ raised:.*misbehaved, as it was told"):
+        with pytest.raises(
+            E.ActorStartError, match=r"(?s)did not start.*its __init__ raised:.*misbehaved, as it was told"
+        ):
             got(book.submit(actor, "work"))
 
 
@@ -157,7 +159,7 @@ def test_init(book, how, restarts):
 def test_init_hang(book, how, tmp_path):
     actor = Sync.options(max_restarts=-1, start_timeout=0.5).remote(book.ledger, how, tmp_path / "sign")
     ref = book.submit(actor, "work")
-    with pytest.raises(E.ActorStartError, match="did not start within start_timeout=0.5 seconds, and was killed"):
+    with pytest.raises(E.ActorStartError, match=r"did not start within start_timeout=0\.5 seconds, and was killed"):
         got(ref)
 
 
@@ -180,10 +182,21 @@ def test_method(book, kind, how, restarts):
     ended_by(book, actor, book.submit(actor, "misbehave", how), how, restarts)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_method_hang_is_ended_by_an_interrupt(book, kind, tmp_path):
+@pytest.mark.parametrize(("kind", "method"), [*((kind, "misbehave") for kind in KINDS), ("async", "block")])
+def test_method_hang_is_ended_by_an_interrupt(book, kind, method, tmp_path):
     actor = KINDS[kind].remote(book.ledger)
-    hangs_until_cancelled(book, actor, book.submit(actor, "misbehave", "hang", tmp_path / "sign"), tmp_path)
+    hangs_until_cancelled(book, actor, book.submit(actor, method, "hang", tmp_path / "sign"), tmp_path)
+
+
+@pytest.mark.parametrize("method", ["misbehave", "block"])
+def test_method_hang_of_an_async_actor_is_ended_by_interrupt_too(book, method, tmp_path):
+    actor = KINDS["async"].remote(book.ledger)
+    ref = book.submit(actor, method, "hang", tmp_path / "sign")
+    until((tmp_path / "sign").exists)
+    jactors.interrupt(actor)
+    with pytest.raises(E.TaskCancelledError, match="was interrupted in"):
+        got(ref)
+    lives(book, actor)
 
 
 @restartable
@@ -209,7 +222,7 @@ def test_method_hang_in_c_is_ended_by_a_kill(book, kind, restarts, tmp_path):
 
 def test_pickling_the_result_raise(book, actor):
     ref = book.submit(actor, "give", "pickle", "raise", opaque=True)
-    with pytest.raises(E.TaskError, match="(?s)the result of Witness.give.*misbehaved, as it was told"):
+    with pytest.raises(E.SerializationError, match=r"(?s)the result of Witness.give.*misbehaved, as it was told"):
         got(ref)
     lives(book, actor)
 

@@ -94,7 +94,7 @@ class Witness:
     def hold(self, call, ready, gate):
         """Say that it runs by the file `ready`; return when the file `gate` is there."""
         answer = note(self.ledger, call)
-        open(ready, "w").close()
+        Path(ready).touch()
         until(lambda: os.path.exists(gate))
         return answer
 
@@ -125,10 +125,17 @@ class AsyncWitness(Witness):
     async def work(self, call, *_):
         return note(self.ledger, call)
 
+    async def block(self, call, how, sign=None):
+        """Misbehave in a coroutine that has awaited, and awaits no more."""
+        answer = note(self.ledger, call)
+        await asyncio.sleep(0)
+        misbehave(how, sign)
+        return answer
+
     async def hold(self, call, ready, gate):
         answer = note(self.ledger, call)
-        open(ready, "w").close()
-        while not os.path.exists(gate):
+        Path(ready).touch()  # noqa: ASYNC240 - a file of the test
+        while not os.path.exists(gate):  # noqa: ASYNC110, ASYNC240 - the event is another process'
             await asyncio.sleep(0.002)
         return answer
 
