@@ -25,6 +25,7 @@ from jactors.actors.decorator import remote
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
 from jactors.actors.info import available_resources, cluster_resources, get_gpu_ids, get_runtime_context
+from jactors.actors.reload import reload
 from jactors.actors.shape import method
 from jactors.actors.verbs import cancel, get, get_actor, interrupt, kill, put, wait
 from jactors.context import current_actor
@@ -60,6 +61,7 @@ __all__ = [
     "load_ipython_extension",
     "method",
     "put",
+    "reload",
     "remote",
     "shutdown",
     "util",

@@ -49,6 +49,8 @@ class Links:
         self.told: dict[str, dict[str, Any]] = {}
         #: Incarnations that have died and are about to end their calls. Of the I/O thread.
         self._ends: dict[str, Callable[[], None]] = {}
+        #: Who is told of an actor's new shape. Under the lock.
+        self._reshape: dict[str, Callable[[bytes], None]] = {}
         self._closed: str | None = None
 
     def link(self, actor_id: str, watch: Watch, traffic: Traffic) -> Link:
@@ -89,6 +91,15 @@ class Links:
         with self._lock:
             links = list(self._links.items())
         return [(actor_id, call, sent) for actor_id, link in links for call, sent in link.calls()]
+
+    def on_reshaped(self, actor_id: str, reshape: Callable[[bytes], None]) -> None:
+        """Tell `reshape` the pickled shape of an actor that has been reloaded; at once, where that was before."""
+        with self._lock:
+            if actor_id in self._links:
+                self._reshape[actor_id] = reshape
+            shape = self.told.get(actor_id, {}).get("shape")
+        if shape:
+            reshape(bytes.fromhex(shape))
 
     def watch_for(self, actor_id: str, own: Watch) -> Watch:
         """Return the watch that was asked for an actor, `own` where it was none of another session's."""
@@ -135,7 +146,13 @@ class Links:
     def on_event(self, event: dict[str, Any]) -> None:
         """A supervisor says something about an actor."""
         actor_id = event["actor_id"]
-        self.told[actor_id] = {**event, "event": "state"}
+        with self._lock:
+            before = self.told.get(actor_id, {}).get("shape")
+            self.told[actor_id] = {**event, "event": "state"}
+            reshape = self._reshape.get(actor_id)
+        shape = event.get("shape")
+        if shape and shape != before and reshape is not None:
+            reshape(bytes.fromhex(shape))
         link = self._links.get(actor_id)
         if link is None:
             return
@@ -170,6 +187,7 @@ class Links:
         if self._links.get(actor_id) is link:  # handles keep it, and with it the certificate
             del self._links[actor_id]
         self._watches.pop(actor_id, None)
+        self._reshape.pop(actor_id, None)
         while len(self.told) > _MEMORY:
             self.told.pop(next(iter(self.told)))
 

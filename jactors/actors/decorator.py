@@ -208,6 +208,7 @@ class ActorClass:
                 max_pending=options.max_pending_calls,
             )
         )
+        home.user_class = weakref.ref(self._class)
         handle: ActorHandle[Any] = ActorHandle(home)
         if options.lifetime == "detached":
             log.warning("%r outlives its handles, but not its driver: detached actors are not there yet", handle)

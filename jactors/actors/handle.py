@@ -49,7 +49,18 @@ STREAM = -1
 class Home:
     """Where an actor lives, and its link; shared by all handles of a process to it."""
 
-    __slots__ = ("__weakref__", "actor_id", "address", "class_name", "exported", "link", "max_pending", "name", "shape")
+    __slots__ = (
+        "__weakref__",
+        "actor_id",
+        "address",
+        "class_name",
+        "exported",
+        "link",
+        "max_pending",
+        "name",
+        "shape",
+        "user_class",
+    )
 
     def __init__(
         self, *, actor_id: str, name: str | None, shape: ClassShape, address: str, link: Link, max_pending: int
@@ -64,6 +75,13 @@ class Home:
         self.max_pending = max_pending
         #: Another process may hold a handle: only the owner's end ends the actor.
         self.exported = False
+        #: The class that the actor was made of, or reloaded with, by this process; weak, None where it was another.
+        self.user_class: weakref.ref[type] | None = None
+
+    def reshape(self, shape: ClassShape) -> None:
+        """The actor has new code: calls from now on are checked against it. From any thread."""
+        self.shape = shape
+        self.class_name = shape.class_name
 
 
 def pack_arguments(
@@ -293,6 +311,14 @@ def remember(home: Home) -> Home:
     if known is not None and known.link is home.link:
         return known
     _homes[home.actor_id] = home
+    reference = weakref.ref(home)
+
+    def reshape(shape: bytes) -> None:
+        known = reference()
+        if known is not None:
+            known.reshape(pack.loads(shape))
+
+    session.current().links.on_reshaped(home.actor_id, reshape)
     return home
 
 

@@ -10,6 +10,7 @@
     │   └── ActorDiedError            gone for good
     │       └── ActorStartError       never came up
     ├── ActorNotFoundError, ActorAlreadyExistsError, ActorClassInheritanceError
+    ├── ReloadError                   new code does not fit: also TypeError
     ├── GetTimeoutError               also TimeoutError
     ├── SerializationError            also TypeError
     ├── ObjectLostError
@@ -34,6 +35,7 @@ from jactors.errors.actor import (
     ActorNotFoundError,
     ActorStartError,
     ActorUnavailableError,
+    ReloadError,
 )
 from jactors.errors.limit import (
     InsufficientResourcesError,
@@ -62,6 +64,7 @@ __all__ = [
     "OwnerDiedError",
     "PendingCallsLimitExceeded",
     "ProtocolError",
+    "ReloadError",
     "RuntimeEnvSetupError",
     "SerializationError",
     "TaskCancelledError",

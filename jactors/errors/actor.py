@@ -21,6 +21,7 @@ __all__ = [
     "ActorNotFoundError",
     "ActorStartError",
     "ActorUnavailableError",
+    "ReloadError",
 ]
 
 
@@ -170,6 +171,13 @@ class ActorAlreadyExistsError(JactorsError, ValueError):
 
 class ActorClassInheritanceError(JactorsError, TypeError):
     """A class tried to inherit from an actor class: the author's mistake. Inherit from the plain class instead."""
+
+
+class ReloadError(JactorsError, TypeError):
+    """New code cannot take the place of an actor's; the text says why. The actor, its code and its state are as before.
+
+    A retry does not help: make a new actor.
+    """
 
 
 class ActorExit(SystemExit):

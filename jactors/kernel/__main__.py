@@ -28,6 +28,7 @@ from jactors.context import ActorIdentity, set_current_actor, set_leave
 from jactors.errors import ActorExit
 from jactors.kernel.app import ActorApp
 from jactors.kernel.instance import Instance
+from jactors.kernel.reload import RELOAD, Reloader
 from jactors.launch.spec import LaunchSpec
 from jactors.life.watch import report
 from jactors.wire import failure
@@ -51,6 +52,7 @@ class _Life:
         self._creation = creation
         label = f"<{spec.class_name} {spec.actor_id[:8]}" + (f" {spec.name!r}>" if spec.name else ">")
         self._instance = Instance(self._creation, label)
+        self._instance.built_in[RELOAD] = Reloader(self._instance, spec.creation_file).reload
         self._exit: SystemExit | None = None
         self._born = False
         self._loop = IOLoop.current()

@@ -30,9 +30,12 @@ class Instance:
     """The user's object of this process."""
 
     def __init__(self, creation: Creation, label: str) -> None:
-        self._creation = creation
+        #: What it was made of; a restart reads the same, or what a reload has put there.
+        self.creation = creation
         self._label = label
         self._methods: dict[str, Callable[..., Any]] = {}
+        #: Methods that every actor has and its class has not, beyond `_BUILT_IN`: they need more than the object.
+        self.built_in: dict[str, Callable[..., Any]] = {}
         #: The user's object; None until `create`.
         self.self: Any = None
         self.interrupts = Interrupts()
@@ -40,7 +43,7 @@ class Instance:
     @property
     def class_name(self) -> str:
         """The name of the user's class."""
-        return self._creation.class_name
+        return self.creation.class_name
 
     def describe(self) -> str:
         """Return ``<Counter 3fa2c1d0 'tally'>``, or what the user's own ``__repr__`` says."""
@@ -53,7 +56,7 @@ class Instance:
 
     async def create(self) -> BaseException | None:
         """Unpickle class and arguments and run ``__init__``; return what it raised."""
-        creation = self._creation
+        creation = self.creation
         try:
             for filename, source in creation.sources.items():
                 linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
@@ -77,6 +80,8 @@ class Instance:
         """Return the method as the class has it: an attribute of the object does not shadow it."""
         found = self._methods.get(name)
         if found is None:
+            if name in self.built_in:
+                return self.built_in[name]
             if name in _BUILT_IN:
                 function: Any = _BUILT_IN[name]
             else:
@@ -84,6 +89,10 @@ class Instance:
             found = function.__get__(self.self, type(self.self)) if hasattr(function, "__get__") else function
             self._methods[name] = found
         return found
+
+    def forget_methods(self) -> None:
+        """The object's class is another one: look its methods up again."""
+        self._methods.clear()
 
     def run(self, call: Incoming, emit: Emit) -> list[Outcome]:
         """Run a sync method on this thread; what it yields goes to `emit`, piece by piece.

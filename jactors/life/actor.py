@@ -35,6 +35,8 @@ class Actor:
     #: What a pending one waits for.
     reason: str = ""
     watchers: list[Channel] = field(default_factory=list)
+    #: Its pickled shape as hex, where it has been reloaded: not what its creator asked for.
+    shape: str = ""
     #: The actor that created it; its death is this one's.
     owner: str | None = None
     #: The driver that created it, where that has joined the session of another; its end is this actor's.
@@ -114,6 +116,8 @@ class Actor:
             "log_file": str(self.log_file),
             "owner": self.owner,
         }
+        if self.shape:
+            told["shape"] = self.shape
         if life.state in (State.DEAD, State.RESTARTING):
             told |= {
                 "exitcode": life.exitcode,
@@ -133,6 +137,18 @@ class Actor:
             if left != self.log_file:
                 left.unlink(missing_ok=True)
         self.release_name()
+
+    def reshape(self, shape: str, named: str) -> None:
+        """It has new code: keep its shape, and what the file of its name says of it."""
+        self.shape = shape
+        name_file = self.request.get("name_file")
+        if name_file:
+            try:
+                record = json.loads(Path(name_file).read_text())
+            except (OSError, ValueError):
+                return
+            if record.get("actor_id") == self.actor_id:  # nobody takes a living actor's
+                write_private(Path(name_file), json.dumps({**record, "shape": named}).encode())
 
     def release_name(self) -> None:
         """Free the name, if it still is this actor's."""

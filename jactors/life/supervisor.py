@@ -82,6 +82,7 @@ class Supervisor:
             "kill": self._kill,
             "signal": self._send_signal,
             "watch": self._watch,
+            "reshape": self._reshape,
             "list": self._list,
             "resources": self._resources,
             "check": self._check,
@@ -164,6 +165,14 @@ class Supervisor:
         if channel not in actor.watchers:
             actor.watchers.append(channel)
         return {"actor": actor.describe()}
+
+    def _reshape(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
+        """An actor has new code: tell all who hold a handle, and who will."""
+        actor = self._ward.actors.get(request["actor_id"])
+        if actor is not None:
+            actor.reshape(request["shape"], request["named"])
+            self._ward.tell(actor, actor.describe())
+        return {"known": actor is not None}
 
     def _list(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         shown = [actor for actor in self._ward.actors.values() if not actor.request.get("worker")]
