@@ -300,6 +300,11 @@ def handle_in_this_process(actor_id: str) -> ActorHandle[Any] | None:
     return None if home is None else ActorHandle(home)
 
 
+def homes_here() -> list[Home]:
+    """Return the actors that this process holds handles of."""
+    return list(_homes.values())
+
+
 def home_of(handle: ActorHandle[Any]) -> Home:
     """Return where the actor of a handle lives: not an attribute in public, since those are the user's methods."""
     return handle._home

@@ -46,13 +46,16 @@ class Reloaded:
         """Return whether anything has changed."""
         return bool(self.added or self.changed or self.removed or self.modules)
 
+    def __repr__(self) -> str:
+        return f"<Reloaded {self.class_name}: {self}>"
+
     def __str__(self) -> str:
         parts = [("changed", self.changed), ("added", self.added), ("removed", self.removed)]
         said = [f"{what} {', '.join(names)}" for what, names in parts if names]
         if self.modules:
             said.append(f"modules read again: {', '.join(self.modules)}")
         text = "; ".join(said) or "nothing has changed"
-        return "\n".join([f"{self.class_name}: {text}", *(f"note: {note}" for note in self.notes)])
+        return "\n".join([text, *(f"note: {note}" for note in self.notes)])
 
 
 class Pending:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["Modules"]
+__all__ = ["Modules", "own"]
 
 #: What the import system puts into a module, and autoreload clears.
 _FRAME = ("__cached__", "__file__", "__loader__", "__package__", "__path__", "__spec__")
@@ -46,7 +46,7 @@ class Modules:
 
         done = []
         # Those that were imported last first: they are what the others are made of.
-        for name, module, changed in list(_own())[::-1]:
+        for name, module, changed in list(own())[::-1]:
             if changed > self._read.get(name, self._began):
                 frame = {key: vars(module)[key] for key in _FRAME if key in vars(module)}
 
@@ -74,7 +74,7 @@ def _execute(module: ModuleType, frame: dict[str, Any]) -> None:
     linecache.checkcache(loader.path)
 
 
-def _own() -> Iterator[tuple[str, ModuleType, float]]:
+def own() -> Iterator[tuple[str, ModuleType, float]]:
     """Yield the modules that are the user's own (of no installed package), and when they were written."""
     theirs = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     places = tuple(place + os.sep for place in theirs if place)
