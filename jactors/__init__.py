@@ -21,6 +21,7 @@ import sys
 from typing import Any
 
 from jactors import actor, exceptions, util
+from jactors.actors.checkpoints import checkpoint, restore
 from jactors.actors.decorator import remote
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
@@ -48,6 +49,7 @@ __all__ = [
     "actor",
     "available_resources",
     "cancel",
+    "checkpoint",
     "cluster_resources",
     "exceptions",
     "get",
@@ -63,6 +65,7 @@ __all__ = [
     "put",
     "reload",
     "remote",
+    "restore",
     "shutdown",
     "util",
     "wait",

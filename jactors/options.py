@@ -16,6 +16,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -99,6 +100,10 @@ class ActorOptions(_Place):
     get_if_exists: bool = rules.option(False, bool)
     #: None: True for async and threaded actors.
     allow_out_of_order_execution: bool | None = rules.option(None, bool)
+    #: When the state is saved that the next incarnation begins with: 100 (every so many calls), "30s", "5min" (every so
+    #: often, where something has run), "on_demand" (`jactors.checkpoint` alone). Kept as ("calls", 100),
+    #: ("seconds", 30.0) or ("on_demand", 0).
+    checkpoint: tuple[str, float] | None = rules.option(None, int, str, timedelta, keep=rules.cadence)
     #: Seconds until an actor that has not answered counts as failed; None waits for ever.
     start_timeout: float | None = rules.option(None, float, int, keep=rules.seconds)
 
@@ -133,13 +138,19 @@ class ActorOptions(_Place):
         Raises
         ------
         ValueError
-            `name` or `namespace` is empty, `get_if_exists` has no name to look for, or `cwd` is no directory.
+            `name` or `namespace` is empty, `get_if_exists` has no name to look for, `checkpoint` no restart to be
+            good for, or `cwd` is no directory.
         """
         if self.name == "":
             raise ValueError("Actor name cannot be an empty string. Pass None for an actor without a name.")
         rules.check_namespace(self.namespace)
         if self.get_if_exists and self.name is None:
             raise ValueError("The actor name must be specified to use `get_if_exists`.")
+        if self.checkpoint is not None and not self.max_restarts:
+            raise ValueError(
+                "'checkpoint' is what an actor begins with when it restarts, so it needs max_restarts: give it, or "
+                "save and bring back by hand with jactors.checkpoint(actor, path) and jactors.restore(actor, path)"
+            )
         if self.cwd is not None and not Path(self.cwd).is_dir():
             raise ValueError(f"'cwd' must be a directory of this machine, and {self.cwd!r} is none: make it first.")
 

@@ -22,7 +22,16 @@ from urllib.parse import quote
 
 from jupyter_core.paths import jupyter_runtime_dir
 
-__all__ = ["base_dir", "connection_file", "name_file", "private_dir", "remove_session", "session_dir", "write_private"]
+__all__ = [
+    "base_dir",
+    "checkpoint_file",
+    "connection_file",
+    "name_file",
+    "private_dir",
+    "remove_session",
+    "session_dir",
+    "write_private",
+]
 
 #: The longest path below a session's directory: ``/`` + 10 hex digits + ``-5`` for a socket.
 _SOCKET_TAIL = 9 + 11 + 2
@@ -77,6 +86,11 @@ def session_dir(session: str) -> Path:
 def connection_file(session: str, actor_id: str) -> Path:
     """Return where Jupyter's clients find the actor: ``jupyter console --existing <name>``."""
     return Path(jupyter_runtime_dir()) / f"jactors-{session}-{actor_id[:10]}.json"
+
+
+def checkpoint_file(folder: Path, actor_id: str) -> Path:
+    """Return where, in the directory of its session, an actor's state is kept."""
+    return folder / f"{actor_id[:10]}.state"
 
 
 def name_file(namespace: str, name: str) -> Path:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import NoneType
 from typing import Any
 
@@ -160,6 +162,26 @@ returns = checked(
     "{name} must be >= 0, 'streaming' or 'dynamic' (for generators), or None.",
 )
 backpressure = checked(lambda n: n == -1 or n > 0, "{name} must be > 0, or -1 to disable this feature.")
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+_CADENCE = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)")
+
+
+def cadence(name: str, value: int | str | timedelta) -> tuple[str, float]:
+    """Keep how often something is done: ``("calls", n)``, ``("seconds", s)`` or ``("on_demand", 0)``."""
+    kept = ("calls", float(value)) if isinstance(value, int) else ("on_demand", 0.0)
+    if isinstance(value, timedelta):
+        kept = ("seconds", value.total_seconds())
+    elif isinstance(value, str) and value != "on_demand":
+        match = _CADENCE.fullmatch(value.strip())
+        kept = ("seconds", float(match[1]) * _UNITS[match[2]]) if match else ("", 0.0)
+    if kept[0] != "on_demand" and kept[1] <= 0:
+        raise ValueError(
+            f'\'{name}\' is a number of calls (100), a time ("500ms", "30s", "5min", "1h") or "on_demand". '
+            f"Received {reprlib.repr(value)}."
+        )
+    return kept
 
 
 RAY_ACTOR = anything(

@@ -37,7 +37,7 @@ def remote(*args: Any, **options: Any) -> Any:
     ----------
     **options
         Defaults for all its actors, such as ``num_cpus``, ``num_gpus``, ``resources``,
-        ``max_restarts``, ``max_concurrency``, ``name``; see `jactors.options.ActorOptions`.
+        ``max_restarts``, ``checkpoint``, ``max_concurrency``, ``name``; see `jactors.options.ActorOptions`.
 
     Raises
     ------
@@ -190,6 +190,7 @@ class ActorClass:
             parent=here.parents.current(),
             sizes=dict(traffic.sizes),
             is_async=self._shape.is_async,
+            checkpoint=options.checkpoint,
         )
         try:
             here.spawn(actor_id=actor_id, creation=creation, options=options)

@@ -18,6 +18,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ from jactors import session
 from jactors.context import ActorIdentity, set_current_actor, set_leave
 from jactors.errors import ActorExit
 from jactors.kernel.app import ActorApp
+from jactors.kernel.checkpoints import Checkpoints
 from jactors.kernel.instance import Instance
 from jactors.kernel.reload import RELOAD, Reloader
 from jactors.launch.spec import LaunchSpec
 from jactors.life.watch import report
+from jactors.places import checkpoint_file
 from jactors.wire import failure
 from jactors.wire.creation import Creation
 
@@ -43,6 +46,11 @@ SUBSCRIBER_TIMEOUT = 0.5
 LEAVE_TIMEOUT = 30.0
 
 
+async def _make(cls: Any, make: Callable[[], Awaitable[Any]]) -> Any:
+    """Make the object as the first incarnation does."""
+    return await make()
+
+
 class _Life:
     """One life of an actor: from bound sockets to the exit code."""
 
@@ -53,6 +61,11 @@ class _Life:
         label = f"<{spec.class_name} {spec.actor_id[:8]}" + (f" {spec.name!r}>" if spec.name else ">")
         self._instance = Instance(self._creation, label)
         self._instance.built_in[RELOAD] = Reloader(self._instance, spec.creation_file).reload
+        self._checkpoints = Checkpoints(
+            path=checkpoint_file(Path(spec.session_dir), spec.actor_id),
+            cadence=creation.checkpoint,
+            label=label.strip("<>"),
+        )
         self._exit: SystemExit | None = None
         self._born = False
         self._loop = IOLoop.current()
@@ -88,14 +101,18 @@ class _Life:
             return
         kernel = self._app.kernel
         kernel.output.enter(json.loads(self._creation.parent))
-        error = await self._instance.create()
+        error = await self._instance.create(self._checkpoints.revive if self._spec.incarnation > 1 else _make)
         kernel.output.mark()
         if error is not None:
             self._fail(error)
             return
         self._born = True
         kernel.animate(
-            instance=self._instance, creation=self._creation, incarnation=self._spec.incarnation, leave=self._leave
+            instance=self._instance,
+            creation=self._creation,
+            incarnation=self._spec.incarnation,
+            checkpoints=self._checkpoints,
+            leave=self._leave,
         )
         self._report({"event": "alive"})
 

@@ -40,9 +40,15 @@ def _cancel(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     return {"was": kernel.cancel(key, recursive=content.get("recursive", True))}
 
 
+def _checkpoint(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """Save the actor's state at the next moment between two calls."""
+    return kernel.checkpoints.on_request(content)
+
+
 #: All requests. To add one, add a line.
 HANDLERS: dict[str, Handler] = {
     "actor_cancel_request": _cancel,
+    "actor_checkpoint_request": _checkpoint,
 }
 
 #: Those that the control thread runs itself: they take microseconds and wait for nobody.

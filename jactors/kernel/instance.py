@@ -9,7 +9,7 @@ import inspect
 import linecache
 import os
 from asyncio import _get_running_loop, _set_running_loop
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jactors.context import set_user_class
@@ -20,10 +20,13 @@ from jactors.wire import failure, pack
 from jactors.wire.creation import Creation, Slot
 from jactors.wire.payload import Failed, Packed
 
-__all__ = ["Emit", "Instance"]
+__all__ = ["Emit", "Instance", "Revive"]
 
 #: Takes a part of a call's outcome, while the call goes on.
 Emit = Callable[[Incoming, list[Outcome]], None]
+
+#: Takes the class, and what makes an object of it; returns the object, new or as it was.
+Revive = Callable[[Any, Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 
 class Instance:
@@ -54,27 +57,31 @@ class Instance:
             pass
         return self._label
 
-    async def create(self) -> BaseException | None:
-        """Unpickle class and arguments and run ``__init__``; return what it raised."""
+    async def create(self, revive: Revive) -> BaseException | None:
+        """Unpickle the class and make the object, as `revive` sees fit; return what was raised."""
         creation = self.creation
         try:
             for filename, source in creation.sources.items():
                 linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
             cls = pack.loads(creation.class_pickle)
             set_user_class(cls)
-            args, kwargs = _arguments(creation.groups)
-            if inspect.iscoroutinefunction(cls.__init__):
-                made = cls.__new__(cls, *args, **kwargs)
-                await made.__init__(*args, **kwargs)
-                self.self = made
-            else:
-                self.interrupts.enter(_INIT)
-                self.self = cls(*args, **kwargs)
+            self.self = await revive(cls, lambda: self._make(cls))
         except BaseException as error:
             return error
+        return None
+
+    async def _make(self, cls: Any) -> Any:
+        """Unpickle the arguments and run ``__init__``."""
+        args, kwargs = _arguments(self.creation.groups)
+        try:
+            if not inspect.iscoroutinefunction(cls.__init__):
+                self.interrupts.enter(_INIT)
+                return cls(*args, **kwargs)
+            made = cls.__new__(cls, *args, **kwargs)
+            await made.__init__(*args, **kwargs)
+            return made
         finally:
             self.interrupts.call = None
-        return None
 
     def method(self, name: str) -> Callable[..., Any]:
         """Return the method as the class has it: an attribute of the object does not shadow it."""

@@ -18,7 +18,9 @@ from traitlets import Type
 
 from jactors.errors import ProtocolError
 from jactors.ids import new_token
+from jactors.kernel.checkpoints import Checkpoints
 from jactors.kernel.control import Control
+from jactors.kernel.gate import Gate
 from jactors.kernel.incoming import Incoming, Outcome
 from jactors.kernel.instance import Instance
 from jactors.kernel.lanes import Bench, InlineLane, Lane, LoopLane, ThreadLane
@@ -57,6 +59,7 @@ class ActorKernel(IPythonKernel):
         self._lanes: dict[str | None, Lane] = {}
         #: Calls to be passed over when their turn comes. Added to by the control thread.
         self._cancelled: set[tuple[str, int]] = set()
+        self._cells = 0
         self.control = Control(self)
         self.output = Output(self)
         self._shell_socket: zmq.Socket[bytes] = self.shell_stream.socket
@@ -70,20 +73,31 @@ class ActorKernel(IPythonKernel):
         self._on_shell()
 
     def animate(
-        self, *, instance: Instance, creation: Creation, incarnation: int, leave: Callable[[Any], None]
+        self,
+        *,
+        instance: Instance,
+        creation: Creation,
+        incarnation: int,
+        checkpoints: Checkpoints,
+        leave: Callable[[Any], None],
     ) -> None:
         """Run calls on `instance` from now on; `leave` is told the SystemExit that a call ended in."""
         self.actor = instance
         self._incarnation = incarnation
         self._leave = leave
         self._outbox = Outbox(self._shell_socket, self._signer, incarnation, self.output.mark)
-        self._lanes = self._make_lanes(creation)
+        self.checkpoints = checkpoints
+        gate = Gate() if not creation.is_async and creation.sizes != {None: 1} else None
+        self._lanes = self._make_lanes(creation, gate)
+        loop = asyncio.get_running_loop()
+        checkpoints.attach(instance, gate=gate, loop=loop, activity=self._activity)
         self.shell.user_ns["self"] = instance.self
         self.mailbox.resume()
 
-    def _make_lanes(self, creation: Creation) -> dict[str | None, Lane]:
+    def _make_lanes(self, creation: Creation, gate: Gate | None) -> dict[str | None, Lane]:
         sizes = creation.sizes
-        bench = Bench(instance=self.actor, output=self.output, answer=self._answer, part=self._part)
+        answer = self._count_and_answer if self.checkpoints.counts_calls else self._answer
+        bench = Bench(instance=self.actor, output=self.output, answer=answer, part=self._part, gate=gate)
         if creation.is_async:
             return {group: LoopLane(bench, size) for group, size in sizes.items()}
         if sizes == {None: 1}:
@@ -144,6 +158,7 @@ class ActorKernel(IPythonKernel):
         """Ipykernel's own dispatch; all cells share one context, so that context variables last."""
         request = self.shell_main(None, [zmq.Frame(frame) for frame in frames])
         await asyncio.get_running_loop().create_task(request, context=self._cell_context)
+        self._cells += 1
         self._on_shell()
 
     def _abort_queues(self, subshell_id: str | None = None) -> None:
@@ -188,6 +203,17 @@ class ActorKernel(IPythonKernel):
                 if (submitted := child()) is not None:
                     link.cancel(submitted.number)
         return "running"
+
+    def _count_and_answer(self, call: Incoming, outcome: list[Outcome] | SystemExit) -> None:
+        if not isinstance(outcome, SystemExit):
+            self.checkpoints.ended()
+        self._answer(call, outcome)
+
+    def _activity(self) -> tuple[int, int] | None:
+        """Return how many calls and cells have ended, or None where a call is under way; see `Checkpoints`."""
+        if any(lane.busy() for lane in self._lanes.values()):
+            return None
+        return self._outbox.answered, self._cells
 
     def _answer(self, call: Incoming, outcome: list[Outcome] | SystemExit) -> None:
         if isinstance(outcome, SystemExit):

@@ -23,6 +23,7 @@ from typing import Protocol
 
 from jactors.context import CallContext, current_call
 from jactors.errors import ActorExit
+from jactors.kernel.gate import Gate
 from jactors.kernel.incoming import Incoming, Outcome
 from jactors.kernel.instance import Emit, Instance
 from jactors.kernel.output import Output
@@ -41,6 +42,8 @@ class Bench:
     #: Takes the outcome of a call, or the SystemExit that it ended in. Of the main thread.
     answer: Callable[[Incoming, list[Outcome] | SystemExit], None]
     part: Emit
+    #: Of a threaded actor: calls pass it.
+    gate: Gate | None = None
 
     def begin(self, call: Incoming) -> None:
         """Say in the current context which call runs."""
@@ -71,6 +74,9 @@ class Lane(Protocol):
     def cancel(self, key: tuple[str, int]) -> Incoming | None:
         """End a call that has started, and return it; from the control thread. None where there is none."""
 
+    def busy(self) -> bool:
+        """Return whether a call has begun and not ended. Of the main thread."""
+
 
 class InlineLane:
     """The main thread, one call after the other."""
@@ -93,6 +99,10 @@ class InlineLane:
         """Interrupt the running call."""
         return self._bench.instance.interrupts.stop(key)
 
+    def busy(self) -> bool:
+        """Return False: whoever asks is on the main thread himself."""
+        return False
+
 
 class ThreadLane:
     """A pool of `size` threads that stay, so thread-locals survive between calls."""
@@ -113,8 +123,17 @@ class ThreadLane:
 
     def _run(self, call: Incoming) -> None:
         bench = self._bench
-        if self._waiting.pop(call.key, None) is None:
-            return  # cancelled and answered
+        gate = bench.gate
+        assert gate is not None
+        gate.enter()
+        try:
+            if self._waiting.pop(call.key, None) is not None:  # else cancelled and answered
+                self._run_inside(call)
+        finally:
+            gate.leave()
+
+    def _run_inside(self, call: Incoming) -> None:
+        bench = self._bench
         tokens = bench.output.enter_thread(call.parent)
         bench.begin(call)
         outcome: list[Outcome] | SystemExit
@@ -144,6 +163,10 @@ class ThreadLane:
         cancelled: list[Outcome] = [(-1, bench.instance.failed(waiting.method, asyncio.CancelledError()))]
         self._loop.call_soon_threadsafe(bench.answer, waiting, cancelled)
         return waiting
+
+    def busy(self) -> bool:
+        """Return whether a call is in a thread."""
+        return self._bench.gate is not None and self._bench.gate.busy()
 
 
 class LoopLane:
@@ -185,3 +208,7 @@ class LoopLane:
         self._bench.instance.interrupts.stop(key)  # a sync method holds up the loop, and with it the next line
         self._loop.call_soon_threadsafe(task.cancel)
         return call
+
+    def busy(self) -> bool:
+        """Return whether there is a task."""
+        return bool(self._tasks)

@@ -1,16 +1,16 @@
-"""The checkpoint: an actor's object, taken apart for the disk and put together again. dill's one landlord.
+"""The checkpoint: an actor's object, taken apart for the disk. dill's one landlord.
 
 ::
 
-    object ── __reduce_ex__ ──▶ state ── pickle ──▶ stream, buffers      (the whole, quickly)
+    object ── __reduce_ex__ ──▶ state ── pickle ──▶ stream, buffers
                                    │ fails
-                                   ├── dill ──────▶ stream, buffers      (lambdas, closures, locks, files)
-                                   │ fails
-                                   └── each attribute by itself: what fails is left out, by name; the rest as a whole
+                                   └── each attribute by itself: which is to blame?
+                                         ├── none with dill (lambdas, closures, locks): the whole with dill
+                                         └── one that dill refuses too is left out, by name; the rest as a whole
 
 ``__getstate__``, ``__setstate__``, ``__getnewargs__`` and ``__slots__`` are honoured, and so are
 subclasses of list and dict. The object itself is a name in its own state, so that what points back
-to it does so afterwards, and not to a copy.
+to it does so afterwards, and not to a copy. So are the process' stdout and stderr.
 
 A class that no module has (a notebook's cell) goes by value, in the way that the actor's own class
 came: pickled so that two copies of it that meet in one process are one. Where the actor's class
@@ -23,19 +23,57 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
+import socket
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import FunctionType
 from typing import Any
 
 from jactors.errors import CheckpointError
 
-__all__ = ["Pickled", "capture", "lay", "rebuild", "thaw"]
+__all__ = ["Checkpoint", "Load", "Parts", "Pickled", "capture", "has_slots", "thaw"]
 
 #: Pickles a class by value, and loads it; see `jactors.wire.pack`.
 ByValue = Callable[[type], bytes]
 Load = Callable[[bytes], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What was saved, or brought back: what `jactors.checkpoint` and `jactors.restore` return.
+
+    Parameters
+    ----------
+    path : str
+        The file; the one before it is beside it, its name ending in ``.before``.
+    number : int
+        Counts the actor's checkpoints, over all its incarnations.
+    saved_at : str
+        ISO 8601, UTC.
+    missing : dict
+        Attributes that could not be pickled: name, and why.
+    size : int
+        Bytes.
+    seconds : float
+        What it took to save; 0 where it was brought back.
+    instead_of : str
+        What was wrong with the newest one, where the one before it was brought back.
+    """
+
+    path: str
+    number: int
+    saved_at: str
+    missing: Mapping[str, str] = field(default_factory=dict)
+    size: int = 0
+    seconds: float = 0.0
+    instead_of: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields, as JSON has them."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +121,7 @@ class Parts:
         state = self.state
         if isinstance(state, dict):
             state = _less(state, names)
-        elif _has_slots(state):
+        elif has_slots(state):
             state = (_less(state[0], names), _less(state[1], names))
         return Parts(self.make, self.args, state, self.items, self.pairs)
 
@@ -91,12 +129,12 @@ class Parts:
         """Return the attributes that the state consists of, or nothing where it is something else."""
         if isinstance(self.state, dict):
             return {name: value for name, value in self.state.items() if isinstance(name, str)}
-        if _has_slots(self.state):
+        if has_slots(self.state):
             return {**(self.state[0] or {}), **(self.state[1] or {})}
         return {}
 
 
-def _has_slots(state: Any) -> bool:
+def has_slots(state: Any) -> bool:
     """Return whether `state` is what object.__getstate__ gives where there are slots."""
     return (
         isinstance(state, tuple)
@@ -126,19 +164,21 @@ def capture(thing: object, by_value: ByValue) -> Pickled:
     try:
         return Pickled(*_dump(parts.fields(), naming))
     except Exception as error:
-        attributes = parts.attributes()
-        if not attributes:
-            name = type(thing).__name__
-            raise CheckpointError(f"the state of a {name} cannot be pickled: {_text(error)}") from error
         whole = error
+    # Which attributes are to blame, and is it for dill? That is 10 to 50 times as slow: it sees the whole once at most.
     missing: dict[str, str] = {}
-    for name, value in attributes.items():
+    thorough = not parts.attributes()
+    for name, value in parts.attributes().items():
         try:
             _dump(value, naming)
-        except Exception as error:
-            missing[name] = f"{type(value).__name__}: {_text(error)}"
+        except Exception:
+            try:
+                _dump(value, naming, thorough=True)
+                thorough = True
+            except Exception as error:
+                missing[name] = f"{type(value).__name__}: {_text(error)}"
     try:
-        return Pickled(*_dump(parts.without(missing).fields(), naming), missing=missing)
+        return Pickled(*_dump(parts.without(missing).fields(), naming, thorough=thorough), thorough, missing)
     except Exception as error:
         raise CheckpointError(f"the state of a {type(thing).__name__} cannot be pickled: {_text(error)}") from whole
 
@@ -147,8 +187,8 @@ def _text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
-def _dump(value: object, naming: _Naming) -> tuple[bytes, list[memoryview], bool]:
-    """Pickle `value`: with the pickler written in C, 10 to 50 times as quick, and where that fails with dill."""
+def _dump(value: object, naming: _Naming, *, thorough: bool = False) -> tuple[bytes, list[memoryview]]:
+    """Pickle `value`, with the pickler that is written in C or with dill."""
     buffers: list[memoryview] = []
 
     def keep(buffer: pickle.PickleBuffer) -> bool:
@@ -159,29 +199,49 @@ def _dump(value: object, naming: _Naming) -> tuple[bytes, list[memoryview], bool
         return False
 
     file = io.BytesIO()
-    try:
-        _Plain(file, naming, keep).dump(value)
-        return file.getvalue(), buffers, False
-    except Exception:
-        buffers.clear()
-        file = io.BytesIO()
-    _dill_pickler(file, naming, keep).dump(value)
-    return file.getvalue(), buffers, True
+    pickler = _dill_pickler(file, naming, keep) if thorough else _Plain(file, naming, keep)
+    pickler.dump(value)
+    return file.getvalue(), buffers
+
+
+#: What is of this process alone. dill would make a thread that does not run, and open a file again, empty.
+_LIVE = (
+    threading.Thread,
+    socket.socket,
+    subprocess.Popen,
+    io.FileIO,
+    io.BufferedReader,
+    io.BufferedWriter,
+    io.BufferedRandom,
+    io.TextIOWrapper,
+)
 
 
 class _Naming:
-    """What a pickle stream names instead of containing: the object itself, and classes that no module has."""
+    """What a pickle stream names instead of containing: the object, stdout and stderr, classes that no module has."""
 
     def __init__(self, thing: object, by_value: ByValue) -> None:
         self._thing = thing
         self._by_value = by_value
         #: One tuple a class, so that the pickler's memo knows it again.
         self._classes: dict[type, tuple[str, ...]] = {}
+        #: Types whose instances need no second look.
+        self._ordinary: set[type] = set()
 
     def name(self, value: Any) -> tuple[Any, ...] | None:
         if value is self._thing:
             return _SELF
-        if not isinstance(value, type) or _found(value):
+        kind = type(value)
+        if kind in self._ordinary:
+            return None
+        if value is sys.stdout or value is sys.stderr:
+            return (_STREAM, "stdout" if value is sys.stdout else "stderr")
+        if isinstance(value, _LIVE):
+            raise pickle.PicklingError(f"a {kind.__name__} is of its process alone")
+        if not issubclass(kind, type):
+            self._ordinary.add(kind)
+            return None
+        if _found(value):
             return None
         name = self._classes.get(value)
         if name is None:
@@ -192,6 +252,7 @@ class _Naming:
 
 _SELF = ("jactors:self",)
 _CLASS = "jactors:class"
+_STREAM = "jactors:stream"
 
 
 def _found(value: type | FunctionType) -> bool:
@@ -246,6 +307,8 @@ def thaw(pickled: Pickled, cls: type, thing: object, load: Load) -> Parts:
     def named(name: Any) -> Any:
         if name == _SELF:
             return thing
+        if isinstance(name, tuple) and name[0] == _STREAM:
+            return sys.stdout if name[1] == "stdout" else sys.stderr
         if not (isinstance(name, tuple) and len(name) == 4 and name[0] == _CLASS):
             raise pickle.UnpicklingError(f"the stream names {name!r}, which means nothing")
         if name not in loaded:
@@ -276,42 +339,3 @@ def _class_names(cls: type) -> dict[str, type]:
                     if isinstance(known, type):
                         names.setdefault(known.__qualname__, known)
     return names
-
-
-def rebuild(cls: Any, pickled: Pickled, load: Load) -> Any:
-    """Make an object of `cls` from its saved state; its ``__init__`` does not run."""
-    try:
-        thing = cls.__new__(cls)
-    except TypeError:  # it takes arguments, which are saved with the state
-        thing = None
-    parts = thaw(pickled, cls, _Shell() if thing is None else thing, load)
-    if parts.make is not None:
-        thing = parts.make(*parts.args)
-    elif thing is None or parts.args:
-        thing = cls.__new__(cls, *parts.args)
-        parts = thaw(pickled, cls, thing, load)  # once more: it may name the object that there is only now
-    lay(thing, parts)
-    return thing
-
-
-class _Shell:
-    """Stands in for the object while its arguments are read."""
-
-
-def lay(thing: Any, parts: Parts) -> None:
-    """Lay a saved state over `thing`."""
-    if parts.items is not None:
-        thing.extend(parts.items)
-    for key, value in (parts.pairs or {}).items():
-        thing[key] = value
-    state = parts.state
-    if state is None:
-        return
-    if hasattr(type(thing), "__setstate__"):
-        thing.__setstate__(state)
-        return
-    own, slots = state if _has_slots(state) else (state, None)
-    if own:
-        vars(thing).update(own)
-    for name, value in (slots or {}).items():
-        setattr(thing, name, value)

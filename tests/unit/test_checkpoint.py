@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import pickle
+import socket
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -16,14 +20,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jactors.errors import CheckpointError
-from jactors.objects import checkpoint, statefile
+from jactors.objects import checkpoint, revival, statefile
 
 
 def again(thing, cls=None):
     """Save `thing`, and bring it back."""
     pickled = checkpoint.capture(thing, cloudpickle.dumps)
     read = replace(pickled, buffers=[bytearray(buffer) for buffer in pickled.buffers])  # as a file gives them
-    return checkpoint.rebuild(cls or type(thing), read, cloudpickle.loads)
+    return revival.rebuild(cls or type(thing), read, cloudpickle.loads)
 
 
 class Plain:
@@ -151,11 +155,29 @@ def test_what_cannot_be_pickled_is_left_out_by_name():
     server.count = 7
     server.items = server.same = [1]
     server.steps = (i for i in range(3))
-    server.thread = threading.Thread()
+    server.thread = threading.current_thread()
     pickled = checkpoint.capture(server, cloudpickle.dumps)
     assert set(pickled.missing) == {"steps", "thread"} and pickled.missing["steps"].startswith("generator: ")
-    back = checkpoint.rebuild(Server, pickled, cloudpickle.loads)
+    back = revival.rebuild(Server, pickled, cloudpickle.loads)
     assert back.count == 7 and back.same is back.items and not hasattr(back, "steps")
+
+
+@pytest.mark.parametrize("kind", ["thread", "socket", "process", "file", "binary file"])
+def test_what_is_of_its_process_alone_is_left_out(kind, tmp_path):
+    made = {
+        "thread": threading.Thread,
+        "socket": socket.socket,
+        "process": lambda: subprocess.Popen(["true"]),
+        "file": lambda: (tmp_path / "f").open("w"),
+        "binary file": lambda: (tmp_path / "f").open("wb"),
+    }[kind]()
+    thing = Plain()
+    thing.live = made
+    try:
+        pickled = checkpoint.capture(thing, cloudpickle.dumps)
+        assert list(pickled.missing) == ["live"] and "of its process alone" in pickled.missing["live"]
+    finally:
+        made.wait() if kind == "process" else made.close() if hasattr(made, "close") else None
 
 
 def test_a_state_that_is_no_set_of_attributes_is_refused_where_it_cannot_be_pickled():
@@ -187,6 +209,16 @@ def test_lambdas_locks_and_closures_are_dills():
     assert checkpoint.capture(odd, cloudpickle.dumps).thorough
     back = again(odd)
     assert back.f(1) == 4 and not back.lock.locked()
+
+
+def test_what_holds_stderr_holds_todays_afterwards():
+    class Chatty:
+        pass
+
+    chatty = Chatty()
+    chatty.out, chatty.handler = sys.stderr, logging.StreamHandler(sys.stdout)
+    back = again(chatty)
+    assert back.out is sys.stderr and back.handler.stream is sys.stdout
 
 
 def test_plain_state_needs_no_dill():
@@ -243,7 +275,7 @@ def test_a_class_that_the_actors_does_not_mention_goes_by_value():
     thing.other = [names["Point"](5)] * 3
     pickled = checkpoint.capture(thing, cloudpickle.dumps)
     assert bytes(pickled.stream).count(b"Point") < 12  # once, not for each of them
-    assert checkpoint.rebuild(Plain, pickled, cloudpickle.loads).other[0].x == 5
+    assert revival.rebuild(Plain, pickled, cloudpickle.loads).other[0].x == 5
 
 
 def test_a_stream_that_names_nonsense_is_refused():

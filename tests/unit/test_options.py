@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -453,3 +454,41 @@ def test_init_has_a_directory_and_an_environment_for_all():
     options = init({"runtime_env": {"env_vars": {"A": "1"}, "working_dir": "/b"}, "env": {"B": "2"}})
     assert options.environment == {"A": "1", "B": "2"}
     assert options.cwd == "/b"
+
+
+# ---- checkpoint
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (100, ("calls", 100.0)),
+        ("30s", ("seconds", 30.0)),
+        ("500ms", ("seconds", 0.5)),
+        ("1.5 min", ("seconds", 90.0)),
+        ("2h", ("seconds", 7200.0)),
+        (timedelta(minutes=1), ("seconds", 60.0)),
+        ("on_demand", ("on_demand", 0.0)),
+        (None, None),
+    ],
+)
+def test_checkpoint_is_a_number_of_calls_a_time_or_on_demand(given, kept):
+    assert ActorOptions.parse({"checkpoint": given}).checkpoint == kept
+
+
+@pytest.mark.parametrize("given", [0, -1, "0s", "soon", "30", "", "5 days", timedelta(0)])
+def test_checkpoint_says_what_it_takes(given):
+    with pytest.raises(ValueError, match=r"'checkpoint' is a number of calls \(100\), a time"):
+        ActorOptions.parse({"checkpoint": given})
+
+
+@pytest.mark.parametrize("given", [5.0, True, b"5s"])
+def test_checkpoint_of_a_wrong_type(given):
+    with pytest.raises(TypeError, match="'checkpoint' must be"):
+        ActorOptions.parse({"checkpoint": given})
+
+
+def test_checkpoint_needs_restarts():
+    with pytest.raises(ValueError, match="needs max_restarts"):
+        ActorOptions.parse({"checkpoint": 5}).check_submittable()
+    ActorOptions.parse({"checkpoint": 5, "max_restarts": 1}).check_submittable()
