@@ -208,7 +208,7 @@ class Session:
         place = self.folder / "supervisor"
         if not place.exists():
             self.watch.request("resources")  # answered as soon as it is up
-        told: dict[str, Any] = json.loads(place.read_text())
+        told: dict[str, Any] = json.loads(places.read_private(place))
         return told
 
     # ------------------------------------------------------------------ the end

@@ -17,6 +17,7 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,6 +29,7 @@ __all__ = [
     "connection_file",
     "name_file",
     "private_dir",
+    "read_private",
     "remove_session",
     "session_dir",
     "write_private",
@@ -72,10 +74,26 @@ def base_dir() -> Path:
     here = runtime / "jactors"
     if len(os.fsencode(here)) + _SOCKET_TAIL > _SOCKET_LIMIT:
         uid = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "me")
-        return private_dir(Path(tempfile.gettempdir()) / f"jactors-{uid}")
+        parent = Path(tempfile.gettempdir())
+        _check_parent(parent)
+        return private_dir(parent / f"jactors-{uid}")
     if not runtime.exists():
         private_dir(runtime)
+    _check_parent(runtime)
     return private_dir(here)
+
+
+def _check_parent(folder: Path) -> None:
+    """Refuse a directory in which somebody else could put another in the place of ours."""
+    if not hasattr(os, "getuid"):
+        return
+    info = folder.stat()
+    cure = "set JUPYTER_RUNTIME_DIR to a directory of your own"
+    if info.st_uid not in (os.getuid(), 0):
+        raise PermissionError(f"{folder} belongs to uid {info.st_uid}, who could replace what is in it: {cure}")
+    strangers = info.st_mode & 0o002 or (info.st_mode & 0o020 and info.st_gid != os.getgid())
+    if strangers and not info.st_mode & stat.S_ISVTX:
+        raise PermissionError(f"others may write to {folder}, and so replace what is in it: chmod go-w, or {cure}")
 
 
 def session_dir(session: str) -> Path:
@@ -100,12 +118,47 @@ def name_file(namespace: str, name: str) -> Path:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader sees all of it or nothing; mode 0600."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    aside.replace(path)
+    """Write `data` to `path` so that a reader sees all of it or nothing; mode 0600, whatever the umask.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or the directory cannot be written. Nothing is left of it.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}")
+    aside.unlink(missing_ok=True)  # of a process that had this pid before
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def read_private(path: Path | str) -> bytes:
+    """Read a file that only this user, or root, can have written.
+
+    Raises
+    ------
+    PermissionError
+        It is no plain file, belongs to somebody else, or others may write it: what is in it is not ours.
+    OSError
+        It is not there, or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    info = os.fstat(descriptor)
+    wrong = None
+    if not stat.S_ISREG(info.st_mode):
+        wrong = f"{path} is no plain file"
+    elif hasattr(os, "getuid") and (info.st_uid not in (os.getuid(), 0) or info.st_mode & 0o022):
+        wrong = f"{path} can have been written by somebody else (uid {info.st_uid}): it is not read"
+    if wrong is not None:
+        os.close(descriptor)
+        raise PermissionError(wrong)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
 
 
 def remove_session(session: str) -> None:

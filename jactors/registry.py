@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import psutil
 
-from jactors.places import base_dir, name_file, write_private
+from jactors.places import base_dir, name_file, read_private, write_private
 
 __all__ = ["claim", "lookup", "names", "process_alive", "release", "start_time", "sweep"]
 
@@ -72,7 +72,7 @@ def release(namespace: str, name: str, actor_id: str) -> None:
     """Free a name, if it still is that actor's."""
     path = name_file(namespace, name)
     try:
-        if json.loads(path.read_text())["actor_id"] == actor_id:
+        if json.loads(read_private(path))["actor_id"] == actor_id:
             path.unlink()
     except (OSError, ValueError, KeyError):
         pass
@@ -103,7 +103,7 @@ def sweep() -> None:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        record: dict[str, Any] = json.loads(path.read_text())
+        record: dict[str, Any] = json.loads(read_private(path))
     except (OSError, ValueError):
         return None
     return record if process_alive(record["supervisor_pid"], record["supervisor_started"]) else None

@@ -127,6 +127,7 @@ def _start(options: InitOptions) -> Session:
         "driver_pid": os.getpid(),
     }
     command = bootstrap("sys.argv[:] = ['jactors-supervisor', *sys.argv[1:]]; from jactors.supervise import run; run()")
+    places.write_private(folder / "supervisor.log", b"")
     with (folder / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
             [*command, json.dumps(given), str(theirs.fileno())],
@@ -147,7 +148,7 @@ def _sweep() -> None:
         known = []
         for name in ("driver", "supervisor"):
             try:
-                known.append(json.loads((folder / name).read_text()))
+                known.append(json.loads(places.read_private(folder / name)))
             except (OSError, ValueError):
                 continue
         if known and not any(registry.process_alive(each["pid"], each["started"]) for each in known):
@@ -160,7 +161,7 @@ def _attach(options: InitOptions) -> Session:
     """Join the session of another driver of this user: the newest, or the one that is named."""
     known = []
     for place in places.base_dir().glob("*/supervisor"):
-        told = json.loads(place.read_text())
+        told = json.loads(places.read_private(place))
         if registry.process_alive(told["pid"], told["started"]):
             known.append((place.stat().st_mtime, place.parent, told["address"]))
     wanted = [k for k in known if options.address in ("auto", k[1].name)]
@@ -200,7 +201,7 @@ def current() -> Session:
     with _starting:
         if _session is None and _joining is not None:
             folder, namespace = _joining
-            told = json.loads((folder / "supervisor").read_text())
+            told = json.loads(places.read_private(folder / "supervisor"))
             _session = Session(folder, connect(told["address"]), namespace=namespace, defaults=InitOptions())
         elif _session is None:
             if os.environ.get("JACTORS_ENABLE_AUTO_CONNECT", "1") == "0":

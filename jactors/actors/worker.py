@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from jactors.context import current_call
+from jactors.places import read_private
 from jactors.wire import pack
 
 __all__ = ["Worker"]
@@ -23,7 +23,7 @@ class Worker:
         """Run the function that was pickled into the session's file `path`, as the task `name` with the id `task`."""
         function = self._functions.get(path)
         if function is None:
-            function = self._functions[path] = pack.loads(Path(path).read_bytes())
+            function = self._functions[path] = pack.loads(read_private(path))
         call = current_call.get()
         if call is not None:
             current_call.set(replace(call, method=name, task_id=task))

@@ -29,6 +29,7 @@ from jactors.context import ActorIdentity, set_current_actor, set_leave
 from jactors.errors import ActorExit
 from jactors.kernel.app import ActorApp
 from jactors.kernel.checkpoints import Checkpoints
+from jactors.kernel.forked import end_children
 from jactors.kernel.instance import Instance
 from jactors.kernel.reload import RELOAD, Reloader
 from jactors.launch.spec import LaunchSpec
@@ -69,6 +70,8 @@ class _Life:
         self._exit: SystemExit | None = None
         self._born = False
         self._loop = IOLoop.current()
+        self._pid = os.getpid()
+        end_children(self._app.kernel, self._instance, self._loop.asyncio_loop)  # type: ignore[attr-defined]
         self._give_up = 0.0
 
     def run(self) -> int:
@@ -94,6 +97,8 @@ class _Life:
         return self._finish()
 
     def _report(self, event: dict[str, Any]) -> None:
+        if os.getpid() != self._pid:
+            os._exit(1)  # a child that __init__ has forked: it must not be born in its parent's place
         report(self._spec.supervisor, self._spec.actor_id, self._spec.incarnation, event)
 
     async def _be_born(self) -> None:

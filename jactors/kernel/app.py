@@ -16,12 +16,17 @@ from typing import Any
 import zmq
 from ipykernel.iostream import IOPubThread
 from ipykernel.kernelapp import IPKernelApp
+from psutil import virtual_memory
 from traitlets import Type, Unicode
 from traitlets.config import Config
 
 from jactors.kernel.kernel import ActorKernel
 
 __all__ = ["ActorApp"]
+
+
+#: Bytes of the largest frame on control, stdin and iopub's subscriptions.
+_LARGEST = 1 << 26
 
 
 class _Subscribed(IOPubThread):
@@ -68,6 +73,8 @@ class ActorApp(IPKernelApp):
         """Bind without high-water mark: past 1000 unread messages a ROUTER drops replies without a word."""
         if s.type == zmq.ROUTER:
             s.hwm = 0  # has no effect once the socket is bound
+        # The peer whose frame is larger is disconnected before there is memory for it. Arguments may be large.
+        s.maxmsgsize = virtual_memory().total if s is getattr(self, "shell_socket", None) else _LARGEST
         return super()._bind_socket(s, port)
 
     def init_control(self, context: Any) -> None:

@@ -21,6 +21,7 @@ from jactors.ids import new_token
 from jactors.kernel.checkpoints import Checkpoints
 from jactors.kernel.control import Control
 from jactors.kernel.gate import Gate
+from jactors.kernel.guard import Guard
 from jactors.kernel.incoming import Incoming, Outcome
 from jactors.kernel.instance import Instance
 from jactors.kernel.lanes import Bench, InlineLane, Lane, LoopLane, ThreadLane
@@ -49,8 +50,10 @@ class ActorKernel(IPythonKernel):
 
     def start(self) -> None:
         """Read shell, control and iopub; calls wait until `animate`."""
+        self._signer = messages.Signer(self.session.key, new_token(8))
+        self.guard = Guard(self._signer)
+        self.session.digest_history_size = 0  # the guard's business
         super().start()
-        self.refused = 0
         self._incarnation = 0
         self.actor: Any = None
         self._raw_parent = b""
@@ -63,7 +66,6 @@ class ActorKernel(IPythonKernel):
         self.control = Control(self)
         self.output = Output(self)
         self._shell_socket: zmq.Socket[bytes] = self.shell_stream.socket
-        self._signer = messages.Signer(self.session.key, new_token(8))
         self.mailbox = Mailbox(start=self._start_call, stock=self._stock)
         self.mailbox.resume()
         # Read by the loop itself: the stream's way costs 20 µs more. It goes on sending for ipykernel.
@@ -94,6 +96,13 @@ class ActorKernel(IPythonKernel):
         self.shell.user_ns["self"] = instance.self
         self.mailbox.resume()
 
+    def abandon(self, end: Callable[..., None]) -> None:
+        """Call `end` in place of answering, or leaving: for a forked child."""
+        self._leave = end
+        self._answer = end  # type: ignore[method-assign]
+        if self.actor is not None:
+            self._outbox.send = end  # type: ignore[method-assign]
+
     def _make_lanes(self, creation: Creation, gate: Gate | None) -> dict[str | None, Lane]:
         sizes = creation.sizes
         answer = self._count_and_answer if self.checkpoints.counts_calls else self._answer
@@ -118,6 +127,8 @@ class ActorKernel(IPythonKernel):
 
     def _sort(self, frames: list[bytes]) -> None:
         if not messages.peek_type(frames, b'"actor_call_request"'):
+            if not self.guard.admits(frames):
+                return
             if messages.peek_type(frames, b'"comm_'):
                 asyncio.get_running_loop().create_task(self._stock(frames))
             else:
@@ -125,9 +136,8 @@ class ActorKernel(IPythonKernel):
             return
         try:
             self._sort_calls(frames)
-        except (ProtocolError, KeyError, IndexError, TypeError, ValueError) as error:
-            self.refused += 1
-            self.log.warning("refused a call: %s", error)
+        except (ProtocolError, KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            self.guard.refuse(error)
 
     def _sort_calls(self, frames: list[bytes]) -> None:
         idents, signed = messages.split(frames)
@@ -153,6 +163,16 @@ class ActorKernel(IPythonKernel):
         messages.check_digest(message, streams)
         for each in calls:
             self.mailbox.put(each)
+
+    @property
+    def refused(self) -> int:
+        """How many messages were dropped: not signed, not new, not of this incarnation, or no message at all."""
+        return self.guard.refused
+
+    async def process_control(self, msg: Sequence[zmq.Frame]) -> None:
+        """Answer a message of the control channel, if the guard lets it pass. In the control thread."""
+        if self.guard.admits([frame.bytes for frame in msg]):
+            await super().process_control(msg)
 
     async def _stock(self, frames: Sequence[bytes]) -> None:
         """Ipykernel's own dispatch; all cells share one context, so that context variables last."""

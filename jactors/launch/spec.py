@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jactors.launch import pinning
-from jactors.places import write_private
+from jactors.places import read_private, write_private
 
 __all__ = ["LaunchSpec"]
 
@@ -47,7 +47,7 @@ class LaunchSpec:
     @classmethod
     def read(cls, path: str) -> LaunchSpec:
         """Read what `write` wrote."""
-        given: dict[str, Any] = json.loads(Path(path).read_text())
+        given: dict[str, Any] = json.loads(read_private(path))
         return cls(**{field.name: given[field.name] for field in fields(cls)})
 
     def pin(self) -> None:

@@ -8,12 +8,14 @@ request and returns the answer: add it to `operations`, or let the supervisor do
 from __future__ import annotations
 
 import socket
+import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 from jactors.errors import InsufficientResourcesError
 from jactors.life.loop import Loop
-from jactors.wire.channel import Channel
+from jactors.wire.channel import Channel, is_ours
 
 __all__ = ["Door", "Operation"]
 
@@ -57,7 +59,15 @@ class Door:
             connection, _ = server.accept()
         except BlockingIOError:
             return
-        self.add(connection, known=self._secret is None)
+        except OSError as error:  # no descriptor is free: whoever knocks waits, and so do we, or the loop would spin
+            print(f"cannot accept a channel: {error}", file=sys.stderr)  # noqa: T201 - into the supervisor's log
+            self._loop.forget(server)
+            self._loop.later(0.1, lambda: self._loop.watch(server, lambda: self._accept(server)))
+            return
+        if is_ours(connection):
+            self.add(connection, known=self._secret is None)
+        else:
+            connection.close()
 
     def add(self, connection: socket.socket, *, known: bool) -> Channel:
         """Listen to a connection; `known`: it need not say the secret."""
@@ -74,13 +84,19 @@ class Door:
                         raise EOFError  # noqa: TRY301
                     state["known"] = True
                 elif "report" in message:
-                    self._on_report(message)
+                    self._take_report(message)
                 else:
                     self._answer(channel, message)
         except (EOFError, ValueError):
             self._loop.forget(channel)
             channel.close()
             self._on_gone(channel)
+
+    def _take_report(self, message: dict[str, Any]) -> None:
+        try:
+            self._on_report(message)
+        except Exception:  # of one that makes no sense: what comes behind it may
+            traceback.print_exc()
 
     def _answer(self, channel: Channel, message: dict[str, Any]) -> None:
         try:

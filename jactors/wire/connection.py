@@ -9,6 +9,8 @@ from typing import Any
 
 import zmq
 
+from jactors.places import read_private
+
 __all__ = ["Connection", "descriptor", "new_curve_keys", "readable"]
 
 
@@ -42,7 +44,7 @@ class Connection:
     @classmethod
     def read(cls, path: Path | str) -> Connection:
         """Read the file; OSError or ValueError where there is none."""
-        info: dict[str, Any] = json.loads(Path(path).read_text())
+        info: dict[str, Any] = json.loads(read_private(path))
         curve = None
         if info.get("curve_publickey"):
             curve = (info["curve_publickey"].encode(), info["curve_secretkey"].encode())

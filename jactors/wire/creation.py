@@ -10,7 +10,7 @@ import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jactors.places import write_private
+from jactors.places import read_private, write_private
 
 __all__ = ["Creation", "Slot"]
 
@@ -53,4 +53,4 @@ class Creation:
     @classmethod
     def read(cls, path: Path | str) -> Creation:
         """Read the file; builtin types only, so nothing of the user's is imported by it."""
-        return cls(**pickle.loads(Path(path).read_bytes()))  # noqa: S301 - our own 0600 file
+        return cls(**pickle.loads(read_private(path)))  # noqa: S301 - our own 0600 file

@@ -21,13 +21,17 @@ from zmq.utils.monitor import parse_monitor_message
 from jactors.errors import OwnerDiedError, ProtocolError
 from jactors.ids import new_token
 from jactors.objects.store import Entry, Raised
-from jactors.places import write_private
+from jactors.places import read_private, write_private
 from jactors.wire import failure, messages
 from jactors.wire.connection import Connection, descriptor, readable
 from jactors.wire.io import IOThread
 from jactors.wire.payload import Failed, from_frames
 
 __all__ = ["Desk", "Desks"]
+
+
+#: Bytes of the largest frame of a request: it holds a name. The peer that sends more is disconnected.
+_LARGEST = 1 << 20
 
 
 class Desk:
@@ -42,6 +46,8 @@ class Desk:
         self._address: Path | None = None
         self._router: zmq.Socket[bytes] | None = None
         self._signer: messages.Signer | None = None
+        #: Messages that were dropped: not signed, not new, or no request at all. Of the I/O thread.
+        self.refused = 0
 
     def export(self, entry: Entry) -> str:
         """Let other processes ask for `entry`; return the address of this desk."""
@@ -63,6 +69,7 @@ class Desk:
         router: zmq.Socket[bytes] = self._io.context.socket(zmq.ROUTER)
         router.linger = 0
         router.hwm = 0
+        router.maxmsgsize = _LARGEST  # before bind
         if zmq.has("ipc"):
             router.bind(f"ipc://{prefix}-1")
         else:
@@ -80,13 +87,15 @@ class Desk:
     def _on_request(self) -> None:
         router = self._router
         while router is not None and readable(router):
-            idents, frames = messages.split(router.recv_multipart(zmq.NOBLOCK))
+            received = router.recv_multipart(zmq.NOBLOCK)
             assert self._signer is not None
             try:
+                idents, frames = messages.split(received)
                 message = self._signer.unpack(frames)
-            except ProtocolError:
+                name = str(message.content["id"])
+            except (ProtocolError, KeyError, TypeError, ValueError):
+                self.refused += 1
                 continue
-            name = str(message.content.get("id"))
             entry = self._exports.get(name)
             if message.msg_type != messages.FETCH or entry is None:
                 self._answer(idents, name, None)
@@ -156,7 +165,7 @@ class _Client:
 
     def __init__(self, io: IOThread, path: Path) -> None:
         self._io = io
-        self._pid = int(json.loads(path.read_text())["pid"])
+        self._pid = int(json.loads(read_private(path))["pid"])
         connection = Connection.read(path)
         sender = new_token(8)
         self._signer = messages.Signer(connection.key, sender)

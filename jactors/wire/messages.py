@@ -144,6 +144,19 @@ class Signer:
         signed = (header, parent, b"{}", dump_json(content).encode())
         return [DELIMITER, self._sign(signed), *signed, *buffers]
 
+    def verify(self, frames: Sequence[bytes]) -> None:
+        """Check the signature of the frames behind the delimiter.
+
+        Raises
+        ------
+        ProtocolError
+            It is wrong, or the message is truncated.
+        """
+        if len(frames) < 5:
+            raise ProtocolError(f"a message of {len(frames)} frames behind the delimiter is truncated")
+        if not hmac.compare_digest(self._sign(frames[1:5]), frames[0]):
+            raise ProtocolError("a message with a wrong signature: not of this actor, or of an earlier incarnation")
+
     def unpack(self, frames: Sequence[bytes]) -> Message:
         """Check the frames behind the delimiter: signature, then sequence.
 
@@ -152,15 +165,12 @@ class Signer:
         ProtocolError
             If anything is wrong; nothing was unpickled.
         """
-        if len(frames) < 5:
-            raise ProtocolError(f"a message of {len(frames)} frames behind the delimiter is truncated")
+        self.verify(frames)
         signed = frames[1:5]
-        if not hmac.compare_digest(self._sign(signed), frames[0]):
-            raise ProtocolError("a message with a wrong signature: not of this actor, or of an earlier incarnation")
         try:
             header, content = json.loads(signed[0]), json.loads(signed[3])
             sender, msg_type = header["session"], header["msg_type"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ProtocolError(f"a signed message that is not Jupyter's: {error!r}") from error
         if msg_type in _NUMBERED:
             seq = content.get("seq") if isinstance(content, dict) else None
