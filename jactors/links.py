@@ -216,6 +216,8 @@ def _fields(event: dict[str, Any]) -> dict[str, Any]:
             reason += "; the actor never ran: it was cancelled before it started"
     elif event.get("intent") == "exit_actor":
         reason = "exit_actor() is called, or its last handle has gone"
+    elif event.get("intent") == "shut down":
+        reason = "a Jupyter client shut it down"
     return {
         "actor_id": event.get("actor_id", ""),
         "name": event.get("name"),

@@ -151,6 +151,10 @@ class Session:
         """End an actor, or make it crash; one that has ended is no error."""
         self.links.watch_for(actor_id, self.watch).request("kill", actor_id=actor_id, for_good=for_good, reason=reason)
 
+    def restart(self, actor_id: str, *, reason: str) -> None:
+        """Let an actor begin anew, whatever ``max_restarts`` says; one that has ended stays so."""
+        self.links.watch_for(actor_id, self.watch).request("restart", actor_id=actor_id, reason=reason)
+
     def retire(self, actor_id: str, link: Link) -> None:
         """End an actor after the calls that this process has submitted; from a finalizer too."""
         if self._closed or self.pid != os.getpid():

@@ -68,6 +68,8 @@ class _Life:
             label=label.strip("<>"),
         )
         self._exit: SystemExit | None = None
+        #: A client ended it, and the supervisor knows. Set by the control thread.
+        self._told = False
         self._born = False
         self._loop = IOLoop.current()
         self._pid = os.getpid()
@@ -87,6 +89,7 @@ class _Life:
         self._app.kernel.start()
         signal.signal(signal.SIGINT, self._instance.interrupts.on_sigint)
         signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._app.kernel.on_shutdown = self._on_shutdown
         self._report({"event": "bound"})
         loop.call_later(SUBSCRIBER_TIMEOUT, subscribed)
         set_leave(lambda leave: loop.add_callback(self._leave, leave))
@@ -138,7 +141,7 @@ class _Life:
         self._exit = leave
         if isinstance(leave, ActorExit):
             self._report({"event": "leaving", "intent": "exit_actor"})
-        elif not leave.code:
+        elif not leave.code and not self._told:
             self._report({"event": "leaving", "intent": "exit code 0"})
         self._app.kernel.mailbox.pause()
         self._give_up = time.monotonic() + LEAVE_TIMEOUT
@@ -150,6 +153,12 @@ class _Life:
             self._loop.call_later(0.02, self._stop_when_idle)
         else:
             self._loop.add_callback(self._loop.stop)
+
+    def _on_shutdown(self, restart: bool) -> None:
+        """A client (JupyterLab, a console) ends this kernel, or begins it anew. In the control thread."""
+        self._told = True
+        self._report({"event": "leaving", "intent": "restart" if restart else "shut down"})
+        self._loop.add_callback(self._leave, SystemExit(0))
 
     def _on_sigterm(self, signum: int, frame: Any) -> None:
         leave = SystemExit(143)

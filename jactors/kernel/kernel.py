@@ -56,6 +56,8 @@ class ActorKernel(IPythonKernel):
         super().start()
         self._incarnation = 0
         self.actor: Any = None
+        #: Told that a client wants the kernel to end, and whether to begin anew; in the control thread.
+        self.on_shutdown: Callable[[bool], None] = lambda restart: None
         self._raw_parent = b""
         self._parent: dict[str, Any] = {}
         self._cell_context = copy_context()
@@ -112,6 +114,11 @@ class ActorKernel(IPythonKernel):
         if sizes == {None: 1}:
             return {None: InlineLane(bench)}
         return {group: ThreadLane(bench, size, group or "call") for group, size in sizes.items()}
+
+    async def do_shutdown(self, restart: bool) -> dict[str, Any]:  # noqa: FBT001 - ipykernel's signature
+        """A client has sent ``shutdown_request``; the loops stop when what runs has ended."""
+        self.on_shutdown(restart)
+        return {"status": "ok", "restart": restart}
 
     # ------------------------------------------------------------------ receiving
 

@@ -9,6 +9,8 @@ No I/O, no clock, no threads: the supervisor performs the instructions.
        │ Kill               │ Failed       │ Exited otherwise                  │ Due  │
        ▼                    ▼              ▼                                   ▼      │
      DEAD ◀────────────────────────────────┘                               STARTING ◀─┘
+
+    Restart, and Leaving to be restarted: Exited leads to RESTARTING whatever `max_restarts` says.
 """
 
 from __future__ import annotations
@@ -32,10 +34,14 @@ __all__ = [
     "Leaving",
     "Life",
     "Overdue",
+    "Restart",
     "State",
     "Wake",
     "step",
 ]
+
+#: What one that is restarted on request says before it leaves: not a crash, and no `max_restarts` are used up.
+RESTART = "restart"
 
 #: Seconds before the second, third, … restart of an actor that died before it was alive.
 BACKOFF_FIRST = 0.1
@@ -66,7 +72,7 @@ class Life:
     #: Why it was killed, and whether for good.
     killed: str | None = None
     for_good: bool = False
-    #: What it said before it left by itself: ``exit_actor``, ``exit code 0``.
+    #: What it said before it left by itself: ``exit_actor``, ``exit code 0``, `RESTART`.
     intent: str | None = None
     #: The encoded exception that ``__init__`` raised, as hex.
     failure: str | None = None
@@ -118,6 +124,13 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """Somebody wants it to begin anew: the restart button, ``%actor restart``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """The back-off is over."""
 
@@ -129,7 +142,7 @@ class Overdue:
     seconds: float
 
 
-Event = Granted | Alive | Failed | Leaving | Exited | Kill | Due | Overdue
+Event = Granted | Alive | Failed | Leaving | Exited | Kill | Restart | Due | Overdue
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +197,8 @@ def step(life: Life, event: Event) -> tuple[Life, tuple[Instruction, ...]]:
             if life.state is State.PENDING or (life.state is State.RESTARTING and life.for_good):
                 return replace(life, state=State.DEAD), (Bury(), Announce())
             return life, (KillProcess(),)
+        case Restart(reason) if life.state in (State.STARTING, State.ALIVE):
+            return replace(life, killed=reason, intent=RESTART), (KillProcess(),)
         case Exited(exitcode=exitcode, signal=signal):
             return _end(replace(life, exitcode=exitcode, signal=signal))
         case _:
@@ -197,6 +212,9 @@ def _start(life: Life) -> tuple[Life, tuple[Instruction, ...]]:
 
 def _end(life: Life) -> tuple[Life, tuple[Instruction, ...]]:
     """A process has ended: once more, or for good. KillProcess again: what it started may live on."""
+    if life.intent == RESTART and life.failure is None and not life.for_good:
+        life = replace(life, state=State.RESTARTING, intent=None, stillborn=0)
+        return life, (KillProcess(), Announce(), Wake(0.0))
     left = life.max_restarts < 0 or life.restarts < life.max_restarts
     if life.failure is not None or life.intent is not None or life.for_good or not left:
         return replace(life, state=State.DEAD), (KillProcess(), Bury(), Announce())

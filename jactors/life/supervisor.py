@@ -80,6 +80,7 @@ class Supervisor:
         self._door.operations |= {
             "spawn": self._spawn,
             "kill": self._kill,
+            "restart": self._restart,
             "signal": self._send_signal,
             "watch": self._watch,
             "reshape": self._reshape,
@@ -149,6 +150,13 @@ class Supervisor:
             if request["for_good"]:
                 actor.release_name()
             self._ward.step(actor, machine.Kill(reason=request["reason"], for_good=request["for_good"]))
+        return {"known": actor is not None}
+
+    def _restart(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
+        """Let an actor begin anew, as one that was never restarted; a dead one stays dead."""
+        actor = self._ward.actors.get(request["actor_id"])
+        if actor is not None:
+            self._ward.step(actor, machine.Restart(request["reason"]))
         return {"known": actor is not None}
 
     def _send_signal(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:

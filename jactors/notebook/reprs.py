@@ -92,6 +92,8 @@ def _note(state: str, told: Mapping[str, Any]) -> str:
         return "its __init__ raised: any call shows the traceback"
     if told.get("killed"):
         return f"killed: {told['killed']}".replace("`", "")
+    if told.get("intent") == "shut down":
+        return "shut down from JupyterLab, or by another Jupyter client"
     if told.get("intent"):
         return "left by itself, or its last handle has gone"
     if told.get("signal"):

@@ -19,6 +19,7 @@ from jactors.life.machine import (
     Leaving,
     Life,
     Overdue,
+    Restart,
     State,
     Wake,
     step,
@@ -32,8 +33,8 @@ EXITED, KILL, CRASH = (
     Kill(reason="you", for_good=True),
     Kill(reason="you", for_good=False),
 )
-DUE, OVERDUE = Due(), Overdue(2.0)
-EVENTS = (GRANTED, ALIVE, FAILED, LEAVING, EXITED, KILL, CRASH, DUE, OVERDUE)
+DUE, OVERDUE, RESTART = Due(), Overdue(2.0), Restart("you")
+EVENTS = (GRANTED, ALIVE, FAILED, LEAVING, EXITED, KILL, CRASH, DUE, OVERDUE, RESTART)
 
 START = (Launch(), Announce())
 END = (KillProcess(), Bury(), Announce())
@@ -50,7 +51,9 @@ TABLE = {
     (S, KILL): (S, (KillProcess(),)),
     (S, CRASH): (S, (KillProcess(),)),
     (S, OVERDUE): (S, (KillProcess(),)),
+    (S, RESTART): (S, (KillProcess(),)),
     (A, EXITED): (R, AGAIN),
+    (A, RESTART): (A, (KillProcess(),)),
     (A, KILL): (A, (KillProcess(),)),
     (A, CRASH): (A, (KillProcess(),)),
     (R, DUE): (S, START),
@@ -167,6 +170,18 @@ def test_a_kill_as_if_it_had_crashed_uses_a_restart():
 def test_a_kill_as_if_it_had_crashed_ends_what_has_no_restart_left():
     life, instructions = after(GRANTED, ALIVE, CRASH, died(signal=9), max_restarts=0)
     assert (life.state, life.killed, instructions) == (D, "you", END)
+
+
+@pytest.mark.parametrize("how", [Restart("you"), Leaving("restart")])
+def test_a_restart_on_request_uses_none_up_and_is_none_of_a_stillborn(how):
+    life, _ = after(Granted(), Alive(), how, Exited(exitcode=0, signal=None), max_restarts=0)
+    assert (life.state, life.restarts, life.intent, life.stillborn) == (R, 0, None, 0)
+    assert step(life, Due())[0].state is S
+
+
+def test_a_kill_for_good_ends_what_was_to_be_restarted():
+    assert after(Granted(), Alive(), Restart("you"), KILL, EXITED)[0].state is D
+    assert after(Granted(), Alive(), KILL, Restart("you"), EXITED)[0].state is D
 
 
 def test_for_good_is_not_taken_back():
