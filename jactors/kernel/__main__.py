@@ -154,7 +154,7 @@ class _Life:
         else:
             self._loop.add_callback(self._loop.stop)
 
-    def _on_shutdown(self, restart: bool) -> None:
+    def _on_shutdown(self, restart: bool) -> None:  # noqa: FBT001 - the hook has no names
         """A client (JupyterLab, a console) ends this kernel, or begins it anew. In the control thread."""
         self._told = True
         self._report({"event": "leaving", "intent": "restart" if restart else "shut down"})
