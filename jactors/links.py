@@ -38,7 +38,7 @@ class Links:
 
     def __init__(self, io: IOThread, relay: Relay, sender: str) -> None:
         self._io = io
-        self._relay = relay
+        self.relay = relay
         self._sender = sender
         self._lock = threading.Lock()
         self._links: dict[str, Link] = {}
@@ -73,7 +73,7 @@ class Links:
             return self._links.setdefault(actor_id, self._new(actor_id, traffic))
 
     def _new(self, actor_id: str, traffic: Traffic) -> Link:
-        return Link(self._io, self._relay, actor_id=actor_id, sender=self._sender, traffic=traffic)
+        return Link(self._io, self.relay, actor_id=actor_id, sender=self._sender, traffic=traffic)
 
     def forget(self, actor_id: str) -> None:
         """The actor was not spawned after all."""

@@ -67,7 +67,7 @@ class Session:
         self._numbers = count(1)
         self.io = IOThread()
         self.parents = Parents(self.process)
-        self.links = Links(self.io, Relay(self.parents), self.process)
+        self.links = Links(self.io, Relay(self.parents, self.io.call_later), self.process)
         self._desk = Desk(self.io, folder)
         self._desks = Desks(self.io)
         self.watch = Watch(self.io, connection, on_event=self.links.on_event, on_gone=self._on_gone)
@@ -94,6 +94,10 @@ class Session:
     def borrow_ref(self, id_: bytes, address: str) -> Entry:
         """Return the entry for a ref that came from elsewhere, or came home: see `RefRuntime`."""
         return self._desk.owned(id_) or self._desks.borrow(id_, address)
+
+    def printed(self, id_: bytes, name: str) -> str:
+        """Return what a call has printed: see `RefRuntime`."""
+        return self.links.relay.outputs.of(id_[:24].hex(), name)
 
     # ------------------------------------------------------------------ actors
 

@@ -19,6 +19,7 @@
     ├── PendingCallsLimitExceeded, InsufficientResourcesError, RuntimeEnvSetupError
     └── ProtocolError                 a bug in jactors
     ActorExit                         a SystemExit: how `exit_actor` leaves
+    Interrupted                       a KeyboardInterrupt that says what it has interrupted
 
 Guarantees: every error survives pickling with its fields, a user's exception inside one as well,
 whatever signature its ``__init__`` has; none fails while it is printed.
@@ -37,6 +38,7 @@ from jactors.errors.actor import (
     ActorUnavailableError,
     ReloadError,
 )
+from jactors.errors.interrupt import Interrupted
 from jactors.errors.limit import (
     InsufficientResourcesError,
     PendingCallsLimitExceeded,
@@ -59,6 +61,7 @@ __all__ = [
     "CheckpointError",
     "GetTimeoutError",
     "InsufficientResourcesError",
+    "Interrupted",
     "JactorsError",
     "ObjectLostError",
     "OwnerDiedError",

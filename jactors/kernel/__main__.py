@@ -34,9 +34,12 @@ from jactors.kernel.instance import Instance
 from jactors.kernel.reload import RELOAD, Reloader
 from jactors.launch.spec import LaunchSpec
 from jactors.life.watch import report
+from jactors.objects.refs import ObjectRef
+from jactors.objects.store import Entry
 from jactors.places import checkpoint_file
-from jactors.wire import failure
+from jactors.wire import failure, pack
 from jactors.wire.creation import Creation
+from jactors.wire.payload import Packed
 
 __all__ = ["main", "run", "warm"]
 
@@ -57,7 +60,7 @@ class _Life:
 
     def __init__(self, spec: LaunchSpec, creation: Creation) -> None:
         self._spec = spec
-        self._app = ActorApp.build(spec.connection_file)
+        self._app = ActorApp.build(spec.connection_file, notebook=bool(json.loads(creation.parent).get("msg_id")))
         self._creation = creation
         label = f"<{spec.class_name} {spec.actor_id[:8]}" + (f" {spec.name!r}>" if spec.name else ">")
         self._instance = Instance(self._creation, label)
@@ -121,6 +124,7 @@ class _Life:
             incarnation=self._spec.incarnation,
             checkpoints=self._checkpoints,
             leave=self._leave,
+            lend=_lend,
         )
         self._report({"event": "alive"})
 
@@ -179,6 +183,14 @@ class _Life:
         sys.stdout.flush()
         sys.stderr.flush()
         return code or 0
+
+
+def _lend(value: Any) -> str:
+    """Return, as hex, a pickled ref of `value`, which stays here until somebody asks for it."""
+    _, task = session.current().new_id()
+    entry = Entry(task + bytes(4))
+    entry.end(Packed(*pack.dumps(value, what=f"the cell's value, a {type(value).__name__}")))
+    return pack.dumps_inband(ObjectRef(entry), what="a ref").hex()
 
 
 _WARM = (

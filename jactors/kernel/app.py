@@ -58,9 +58,17 @@ class ActorApp(IPKernelApp):
     kernel: Any
 
     @classmethod
-    def build(cls, connection_file: str) -> ActorApp:
-        """Return the application, its sockets bound and its kernel made; nothing is read yet."""
+    def build(cls, connection_file: str, *, notebook: bool) -> ActorApp:
+        """Return the application, its sockets bound and its kernel made; nothing is read yet.
+
+        Parameters
+        ----------
+        notebook : bool
+            What it shows is seen on a page, not in a terminal.
+        """
         config = Config()
+        if notebook:
+            config.IPKernelApp.connection_file = connection_file  # tqdm.auto looks whether there is such a section
         config.HistoryManager.enabled = False
         app: ActorApp = cls.instance(connection_file=connection_file, config=config, log_level=logging.WARNING)
         app.initialize([])

@@ -22,6 +22,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from jactors.kernel.glance import glance
+
 if TYPE_CHECKING:
     from jactors.kernel.kernel import ActorKernel
 
@@ -45,14 +47,35 @@ def _checkpoint(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     return kernel.checkpoints.on_request(content)
 
 
+def _complete(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """Complete code as the actor's kernel does, but while a method runs as well."""
+    found: dict[str, Any] = kernel.do_complete(content["code"], content["cursor_pos"])
+    return found
+
+
+def _inspect(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """Look a name up as the actor's kernel does, but while a method runs as well."""
+    found: dict[str, Any] = kernel.do_inspect(content["code"], content["cursor_pos"], content["detail_level"])
+    return found
+
+
+def _withdraw(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """Interrupt a cell if it runs, pass it over when its turn comes if it waits."""
+    return {"was": kernel.withdraw(str(content["token"]))}
+
+
 #: All requests. To add one, add a line.
 HANDLERS: dict[str, Handler] = {
     "actor_cancel_request": _cancel,
     "actor_checkpoint_request": _checkpoint,
+    "actor_complete_request": _complete,
+    "actor_glance_request": glance,
+    "actor_inspect_request": _inspect,
+    "actor_withdraw_request": _withdraw,
 }
 
 #: Those that the control thread runs itself: they take microseconds and wait for nobody.
-QUICK = frozenset({"actor_cancel_request"})
+QUICK = frozenset({"actor_cancel_request", "actor_withdraw_request"})
 
 
 class Control:

@@ -22,13 +22,13 @@ from typing import Any
 
 from jactors.kernel.incoming import Incoming
 
-__all__ = ["Interrupts", "awaited", "steps"]
+__all__ = ["Interrupts", "awaited", "raise_in", "steps"]
 
 #: Calls that were to be stopped and did not run: so many are remembered. Most were queued, and never begin.
 _MEMORY = 1000
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+def raise_in(thread: int, error: type[BaseException] | None) -> None:
     """Raise `error` in a thread at its next bytecode; None takes back what has not struck."""
     what = None if error is None else ctypes.py_object(error)  # None is NULL
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
@@ -82,7 +82,7 @@ class Interrupts:
                     self._threads.pop(thread, None)
                     if thread in self._told:
                         self._told.discard(thread)
-                        _raise_in(thread, None)  # taken back, if it has not struck
+                        raise_in(thread, None)  # taken back, if it has not struck
                         self._want(call.key)  # it may only pause
                 return
             except KeyboardInterrupt:  # it struck right here: the method has ended, and the lane knows of the cancel
@@ -131,7 +131,7 @@ class Interrupts:
                     self._wanted.pop(key, None)
                     each.flags["cancelled"] = True
                     self._told.add(thread)
-                    _raise_in(thread, KeyboardInterrupt)
+                    raise_in(thread, KeyboardInterrupt)
                     return each
         return None
 

@@ -8,12 +8,16 @@ turn comes. comm messages do not queue: a widget in a running cell waits for the
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Any
 
 import zmq
 from ipykernel.ipkernel import IPythonKernel
+from ipykernel.thread import CONTROL_THREAD_NAME
 from traitlets import Type
 
 from jactors.errors import ProtocolError
@@ -27,7 +31,7 @@ from jactors.kernel.instance import Instance
 from jactors.kernel.lanes import Bench, InlineLane, Lane, LoopLane, ThreadLane
 from jactors.kernel.mailbox import Mailbox
 from jactors.kernel.outbox import Outbox
-from jactors.kernel.output import ActorShell, Output
+from jactors.kernel.output import ActorShell, Output, notice_children
 from jactors.wire import messages
 from jactors.wire.connection import descriptor, readable
 from jactors.wire.creation import Creation
@@ -65,8 +69,12 @@ class ActorKernel(IPythonKernel):
         #: Calls to be passed over when their turn comes. Added to by the control thread.
         self._cancelled: set[tuple[str, int]] = set()
         self._cells = 0
+        #: The token of the cell that runs; and of those that are not to run. Set, and added to, by the control thread.
+        self._cell: str | None = None
+        self._withdrawn: set[str] = set()
         self.control = Control(self)
         self.output = Output(self)
+        notice_children()
         self._shell_socket: zmq.Socket[bytes] = self.shell_stream.socket
         self.mailbox = Mailbox(start=self._start_call, stock=self._stock)
         self.mailbox.resume()
@@ -84,8 +92,18 @@ class ActorKernel(IPythonKernel):
         incarnation: int,
         checkpoints: Checkpoints,
         leave: Callable[[Any], None],
+        lend: Callable[[Any], str],
     ) -> None:
-        """Run calls on `instance` from now on; `leave` is told the SystemExit that a call ended in."""
+        """Run calls on `instance` from now on.
+
+        Parameters
+        ----------
+        leave : callable
+            Told the SystemExit that a call ended in.
+        lend : callable
+            Makes of a value what another process can ask for it with.
+        """
+        self._lend = lend
         self.actor = instance
         self._incarnation = incarnation
         self._leave = leave
@@ -188,6 +206,34 @@ class ActorKernel(IPythonKernel):
         self._cells += 1
         self._on_shell()
 
+    def get_parent(self, channel: str | None = None) -> dict[str, Any]:
+        """Return what a comm is published under: the cell that the running call was made for, as all output is."""
+        parent: dict[str, Any] = super().get_parent(channel)
+        if channel is None and threading.current_thread().name != CONTROL_THREAD_NAME:
+            header = getattr(sys.stdout, "parent_header", None)
+            if header:
+                return {**parent, "header": header}
+        return parent
+
+    async def do_execute(self, code: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Run a cell. One that is asked to lends its last value to who has sent it: see `jactors.notebook.cell`."""
+        header = self.get_parent("shell").get("header", {})
+        token = header.get("token")
+        self._cell = token
+        if token in self._withdrawn:
+            self._withdrawn.discard(token)
+            return {"status": "error", "ename": "KeyboardInterrupt", "evalue": "it was withdrawn", "traceback": []}
+        try:
+            reply: dict[str, Any] = await super().do_execute(code, *args, **kwargs)
+        finally:
+            self._cell = None
+        if header.get("keep") and reply["status"] == "ok":
+            try:
+                reply["lent"] = self._lend(self.shell.last_execution_result.result)
+            except Exception as error:
+                reply |= {"status": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}
+        return reply
+
     def _abort_queues(self, subshell_id: str | None = None) -> None:
         """A cell has failed: the cells that its client has sent already are not run; calls are."""
         self._aborting = True
@@ -241,6 +287,15 @@ class ActorKernel(IPythonKernel):
         if any(lane.busy() for lane in self._lanes.values()):
             return None
         return self._outbox.answered, self._cells
+
+    def withdraw(self, token: str) -> str:
+        """End a cell, queued or running; return which it was. In the control thread."""
+        self._withdrawn.add(token)
+        if self._cell != token:
+            return "queued"
+        self._withdrawn.discard(token)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return "running"
 
     def _answer(self, call: Incoming, outcome: list[Outcome] | SystemExit) -> None:
         if isinstance(outcome, SystemExit):

@@ -26,7 +26,7 @@ from jactors.errors import ActorExit
 from jactors.kernel.gate import Gate
 from jactors.kernel.incoming import Incoming, Outcome
 from jactors.kernel.instance import Emit, Instance
-from jactors.kernel.output import Output
+from jactors.kernel.output import ActorStream, Output
 
 __all__ = ["Bench", "InlineLane", "Lane", "LoopLane", "ThreadLane"]
 
@@ -45,10 +45,12 @@ class Bench:
     #: Of a threaded actor: calls pass it.
     gate: Gate | None = None
 
-    def begin(self, call: Incoming) -> None:
+    def begin(self, call: Incoming) -> CallContext:
         """Say in the current context which call runs."""
         method = f"{self.instance.class_name}.{call.method}"
-        current_call.set(CallContext(task_id=call.task_id, method=method, flags=call.flags))
+        context = CallContext(task_id=call.task_id, method=method, flags=call.flags)
+        current_call.set(context)
+        return context
 
     def end(self, call: Incoming, outcome: list[Outcome]) -> list[Outcome]:
         """Return what the caller is told: a call that was cancelled has no result, whatever it did.
@@ -88,7 +90,7 @@ class InlineLane:
         """Run `call` to its end."""
         bench = self._bench
         bench.output.enter(call.parent)
-        bench.begin(call)
+        ActorStream.call = bench.begin(call)
         try:
             outcome: list[Outcome] | SystemExit = bench.end(call, bench.instance.run(call, bench.part))
         except SystemExit as leave:

@@ -24,7 +24,18 @@ from IPython.core.error import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ACTOR", "ACTORS", "COMMANDS", "Command", "HelpShown", "Parser", "command", "overview", "split"]
+__all__ = [
+    "ACTOR",
+    "ACTORS",
+    "CELL_PARSER",
+    "COMMANDS",
+    "Command",
+    "HelpShown",
+    "Parser",
+    "command",
+    "overview",
+    "split",
+]
 
 #: The overview's order; what is not in it comes last.
 _ORDER = [
@@ -111,6 +122,20 @@ def command(*arguments: tuple[str, dict[str, Any]]) -> Callable[[Callable[..., A
         return function
 
     return register
+
+
+#: Of ``%%actor``.
+CELL_PARSER = Parser(
+    prog="%%actor",
+    description="Run the cell in the kernel of an actor, where `self` is the actor; await, magics, !commands, plots, "
+    "widgets and input() work as in any cell. It falls into line behind the calls that are queued. In several actors "
+    "it runs at the same time; their output is grouped.",
+    allow_abbrev=False,
+)
+CELL_PARSER.add_argument(ACTORS[0], **ACTORS[1])
+CELL_PARSER.add_argument("--out", metavar="VARIABLE", help="bring the value of the last line back; of several, a dict")
+CELL_PARSER.add_argument("--now", action="store_true", help="do not fall into line, look in beside a running method")
+CELL_PARSER.add_argument("--timeout", type=float, metavar="SECONDS", help="for --now: interrupt the look after so long")
 
 
 def overview(default: str) -> str:

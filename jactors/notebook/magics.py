@@ -6,16 +6,20 @@ What a subcommand returns is displayed, also in the middle of a cell.
 from __future__ import annotations
 
 import difflib
+import sys
 from typing import Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from IPython.display import display
-from traitlets import Enum
+from traitlets import Enum, Float
 
-from jactors.notebook.command import COMMANDS, HelpShown, command, overview, split
+from jactors.notebook.cell import run
+from jactors.notebook.command import CELL_PARSER, COMMANDS, HelpShown, command, overview, split
 from jactors.notebook.commands import gather
 from jactors.notebook.completion import install
+from jactors.notebook.stage import Part
+from jactors.notebook.target import find
 
 __all__ = ["COMMANDS", "ActorMagics", "command", "execute", "load"]
 
@@ -66,13 +70,46 @@ class ActorMagics(Magics):
         ("list", "top", "resources"), default_value=_DEFAULT, help="What a bare %actor does."
     ).tag(config=True)
 
+    glance_timeout = Float(5.0, min=0.1, help="Seconds that a cell of %%actor --now may take.").tag(config=True)
+
     @no_var_expand
-    @line_magic
-    def actor(self, line: str) -> None:
-        """See and handle actors: ``%actor list``; ``%actor --help`` names all subcommands."""
+    @line_cell_magic
+    def actor(self, line: str, cell: str | None = None) -> None:
+        """See and handle actors: ``%actor list``; ``%actor --help`` names all subcommands.
+
+        As a cell magic, ``%%actor NAME [NAME ...]`` runs the cell in actors: ``%%actor --help`` says more.
+        """
+        if cell is not None:
+            self._run_cell(line, cell)
+            return
         shown = execute(line, magics=self)
         if shown is not None:
             display(shown)
+
+    def _run_cell(self, line: str, cell: str) -> None:
+        try:
+            chosen = CELL_PARSER.parse_args(split(line))
+        except HelpShown:
+            return
+        except ValueError as error:
+            raise UsageError(f"%%actor: {error}: {line}") from None
+        assert self.shell is not None
+        parts = [Part(name, find(name, self.shell.user_ns)) for name in dict.fromkeys(chosen.actors)]
+        now = None
+        if chosen.now:
+            now = chosen.timeout or self.glance_timeout
+            if chosen.out:
+                raise UsageError("%%actor: --now only looks, and brings no value back: leave --out away")
+            names = ", ".join(part.name for part in parts)
+            print(f"looking into {names} beside what runs there: for reading only", file=sys.stderr)  # noqa: T201
+        kernel = getattr(self.shell, "kernel", None)
+        stdin = True if kernel is None else bool(getattr(kernel, "_allow_stdin", False))
+        values = run(parts, cell, keep=bool(chosen.out), now=now, allow_stdin=stdin)
+        if chosen.out:
+            one = (
+                values[0] if len(parts) == 1 else {part.name: value for part, value in zip(parts, values, strict=True)}
+            )
+            self.shell.push({chosen.out: one})
 
 
 def load(shell: Any) -> None:

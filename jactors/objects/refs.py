@@ -31,6 +31,9 @@ class RefRuntime(Protocol):
     def borrow_ref(self, id_: bytes, address: str) -> Entry:
         """Return the entry for another process's value; called when unpickling."""
 
+    def printed(self, id_: bytes, name: str) -> str:
+        """Return what is kept of a stream of the call that makes the value."""
+
 
 def _nobody() -> RefRuntime:
     raise RuntimeError("jactors.session is not imported; please report")
@@ -85,6 +88,19 @@ class ObjectRef(Generic[T_co]):
         """Return how many bytes the value takes here; 0 while it is pending."""
         payload = self._entry.payload
         return 0 if payload is None else payload.size()
+
+    @property
+    def stdout(self) -> str:
+        """What the call has printed so far, in the process that submitted it; of much, the last 64 KiB.
+
+        Background threads and children of the actor are not in it, but in the cell and in the actor's log.
+        """
+        return _runtime().printed(self._entry.id, "stdout")
+
+    @property
+    def stderr(self) -> str:
+        """What the call has written to stderr; see `stdout`."""
+        return _runtime().printed(self._entry.id, "stderr")
 
     def future(self) -> concurrent.futures.Future[T_co]:
         """Return a `concurrent.futures.Future` of the value; cancelling it does not cancel the call."""

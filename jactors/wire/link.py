@@ -69,7 +69,7 @@ class Link:
         self._relay = relay
         self.actor_id = actor_id
         self._door = SideDoor(io, actor_id, sender)
-        self.window = Window(io, relay, label=actor_id[:8], sender=sender, on_mark=self._marked)
+        self.window = Window(io, relay, actor_id=actor_id, sender=sender, on_mark=self._marked)
         self._lock = threading.RLock()
         # --- all below: under _lock
         self.traffic = traffic

@@ -21,7 +21,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -85,6 +85,10 @@ class Message:
     def parent(self) -> dict[str, Any]:
         """The parent header."""
         return json.loads(self.raw_parent)  # type: ignore[no-any-return]
+
+    def renamed(self, msg_type: str) -> Message:
+        """Return the same as a message of another type."""
+        return replace(self, msg_type=msg_type)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -156,6 +160,41 @@ class Signer:
             raise ProtocolError(f"a message of {len(frames)} frames behind the delimiter is truncated")
         if not hmac.compare_digest(self._sign(frames[1:5]), frames[0]):
             raise ProtocolError("a message with a wrong signature: not of this actor, or of an earlier incarnation")
+
+    def stock(
+        self,
+        msg_type: str,
+        header: Mapping[str, Any],
+        content: Mapping[str, Any],
+        *,
+        parent: bytes = b"{}",
+        metadata: Mapping[str, Any] | None = None,
+        buffers: Sequence[bytes] = (),
+    ) -> list[bytes]:
+        """Return the frames of a message that any kernel knows, from the delimiter on.
+
+        Parameters
+        ----------
+        header : mapping
+            What it says besides its type, sender and date; its ``msg_id``, or a new one.
+        """
+        self.seq += 1
+        own = {
+            "msg_id": f"{self.sender}_{self.seq}",
+            "username": "jactors",
+            "version": PROTOCOL_VERSION,
+            **header,
+            "session": self.sender,
+            "msg_type": msg_type,
+            "date": datetime.now(UTC),
+        }
+        signed = (
+            dump_json(own).encode(),
+            parent,
+            dump_json(dict(metadata or {})).encode(),
+            dump_json(dict(content)).encode(),
+        )
+        return [DELIMITER, self._sign(signed), *signed, *buffers]
 
     def unpack(self, frames: Sequence[bytes]) -> Message:
         """Check the frames behind the delimiter: signature, then sequence.

@@ -7,7 +7,7 @@ the topic `PULSE`, which the actor's socket notices, as it notices the end of wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import zmq
@@ -15,9 +15,11 @@ import zmq
 from jactors.errors import ProtocolError
 from jactors.ids import new_token
 from jactors.wire import messages
+from jactors.wire.comms import TYPES
 from jactors.wire.connection import Connection, descriptor, readable
 from jactors.wire.io import IOThread
 from jactors.wire.relay import Relay
+from jactors.wire.visit import Visit
 
 __all__ = ["PULSE", "Window"]
 
@@ -26,8 +28,8 @@ log = logging.getLogger("jactors")
 #: The topic of an actor's status; to subscribe to it makes the actor publish it.
 PULSE = b"actor_pulse"
 
-#: Messages on iopub that somebody looks at; busy, idle and execute_input are not among them.
-_SHOWN = frozenset({"stream", "display_data", "update_display_data", "clear_output", "error", "execute_result"})
+#: Messages on iopub that somebody looks at; execute_input is not among them.
+_SHOWN = TYPES | {"stream", "display_data", "update_display_data", "clear_output", "error", "execute_result", "status"}
 
 
 class Window:
@@ -46,12 +48,19 @@ class Window:
         ``Counter pid=123``, for lines relayed to a script.
     """
 
-    def __init__(self, io: IOThread, relay: Relay, *, label: str, sender: str, on_mark: Callable[[int], None]) -> None:
+    def __init__(
+        self, io: IOThread, relay: Relay, *, actor_id: str, sender: str, on_mark: Callable[[int], None]
+    ) -> None:
         self._io = io
         self._relay = relay
         self._sender = sender
         self._on_mark = on_mark
-        self.label = label
+        self.actor_id = actor_id
+        self.label = actor_id[:8]
+        #: Where the incarnation listens; None between two of them.
+        self.connection: Connection | None = None
+        #: For messages of the page to widgets in the actor; opened when there is the first.
+        self._letterbox: tuple[zmq.Socket[bytes], messages.Signer] | None = None
         self._sub: zmq.Socket[bytes] | None = None
         self._signer: messages.Signer | None = None
         self.refused = 0
@@ -74,6 +83,7 @@ class Window:
 
     def connect(self, connection: Connection) -> None:
         """An incarnation listens: subscribe."""
+        self.connection = connection
         self._signer = messages.Signer(connection.key, self._sender + new_token(4))
         self._sub = connection.socket(self._io.context, zmq.SUB, "iopub")
         self._sub.setsockopt(zmq.SUBSCRIBE, b"")
@@ -83,11 +93,47 @@ class Window:
         self._io.call_soon(self.read)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the sockets: the incarnation has gone, and with it the widgets that it had."""
+        if self.connection is not None:
+            self._relay.gone(self)
+        self.connection = None
+        if self._letterbox is not None:
+            self._letterbox[0].close()
+            self._letterbox = None
         if self._sub is not None:
             self._io.unregister(descriptor(self._sub))
             self._sub.close()
             self._sub = None
+
+    def visit(self, on_message: Callable[[messages.Message], None]) -> Visit | None:
+        """Return a new conversation with the incarnation; None where there is none now."""
+        if self.connection is None:
+            return None
+        return Visit(self._io, self.connection, self._sender + new_token(4), on_message)
+
+    def send(
+        self,
+        msg_type: str,
+        header: Mapping[str, Any],
+        content: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        buffers: Sequence[Any],
+    ) -> None:
+        """Send a message that is not answered to the actor's shell; from any thread. Lost where it does not live."""
+
+        def send() -> None:
+            if self.connection is None:
+                return
+            if self._letterbox is None:
+                sender = self._sender + new_token(4)
+                socket = self.connection.socket(self._io.context, zmq.DEALER, "shell", identity=sender.encode())
+                self._letterbox = socket, messages.Signer(self.connection.key, sender)
+            socket, signer = self._letterbox
+            stamped = self._relay.parents.stamp(header)
+            frames = [bytes(buffer) for buffer in buffers]
+            messages.send(socket, signer.stock(msg_type, stamped, content, metadata=metadata, buffers=frames))
+
+        self._io.call_soon(send)
 
     def read(self) -> None:
         """Take what has arrived."""
@@ -102,8 +148,9 @@ class Window:
                 continue
             if message.msg_type == messages.STATUS:
                 if "mark" in message.content:
+                    self._relay.settle(self)
                     self._on_mark(int(message.content["mark"]))
                 for watcher in list(self._watchers) if "counts" in message.content else ():
                     watcher(message.content)
             elif message.msg_type in _SHOWN:
-                self._relay.publish(message, self.label)
+                self._relay.publish(message, self)

@@ -11,7 +11,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from jactors import session
-from jactors.notebook import command, completion, magics
+from jactors.notebook import command, magics
 from jactors.notebook.commands import gather
 from jactors.notebook.reprs import ActorRow, ActorTable
 
@@ -210,14 +210,6 @@ def test_every_subcommand_has_help_that_says_something(capsys):
         assert each.summary.endswith(".")
         silent = [action.dest for action in each.parser._actions if not action.help]
         assert silent == [], name
-
-
-def test_tab_offers_subcommands_options_and_choices():
-    gather()
-    assert "list" in completion.candidates("li", {})[1]
-    assert completion.candidates("list --", {}) == ("--", ["--help", "--all"])
-    assert completion.candidates("list --all --", {}) == ("--", ["--help"])
-    assert completion.candidates("nonsense ", {}) == ("", [])
 
 
 def test_the_extension_imports_no_widgets():

@@ -1,0 +1,404 @@
+"""``%%actor``: cells that run in actors, in a real notebook kernel with a client that can type, stop and press Tab."""
+
+from __future__ import annotations
+
+import queue
+import textwrap
+import time
+
+import pytest
+from jupyter_client import KernelManager
+
+from tests.live.conftest import PATIENCE, texts, until_exists
+
+SETUP = """
+    import jactors
+    %load_ext jactors
+    jactors.init(num_cpus=4, INIT)
+    @jactors.remote
+    class Counter:
+        def __init__(self, n=0):
+            self.n = n
+            self.numbers = [1, 2, 3]
+        def add(self):
+            self.n += 1
+            return self.n
+        def wait(self, begun, gate):
+            import os, time
+            open(begun, "w").close()
+            while not os.path.exists(gate):
+                time.sleep(0.005)
+            return self.n
+    one = Counter.options(name="one").remote(1)
+    two = Counter.options(name="two").remote(2)
+    print(jactors.get([one.add.remote(), two.add.remote()]))
+"""
+
+
+class Notebook:
+    """A notebook's side of its kernel: runs a cell, answers what it asks, stops it, completes."""
+
+    def __init__(self, manager):
+        self.manager = manager
+        self.client = manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=PATIENCE)
+
+    def begin(self, code):
+        return self.client.execute(textwrap.dedent(code).lstrip("\n"), allow_stdin=True)
+
+    def end(self, cell, *answers):
+        """Outputs of a cell that was begun, as nbformat has them; in "other" those of other cells."""
+        answers, outputs, idle, replied = list(answers), [], False, False
+        deadline = time.monotonic() + PATIENCE
+        while not (idle and replied):
+            assert time.monotonic() < deadline, outputs
+            try:
+                message = self.client.get_iopub_msg(timeout=0.05)
+            except queue.Empty:
+                message = None
+            try:
+                asked = self.client.get_stdin_msg(timeout=0)
+                outputs.append(("asked", asked["content"]))
+                self.client.input(answers.pop(0))
+            except queue.Empty:
+                pass
+            try:
+                replied = self.client.get_shell_msg(timeout=0)["parent_header"]["msg_id"] == cell or replied
+            except queue.Empty:
+                pass
+            if message is None or message["parent_header"].get("msg_id") != cell:
+                continue
+            if message["msg_type"] == "status":
+                idle = message["content"]["execution_state"] == "idle"
+            elif message["msg_type"] != "execute_input":
+                outputs.append((message["msg_type"], message["content"]))
+        return outputs
+
+    def run(self, code, *answers):
+        return self.end(self.begin(code), *answers)
+
+    def ask(self, number):
+        while True:
+            message = self.client.get_shell_msg(timeout=PATIENCE)
+            if message["parent_header"].get("msg_id") == number:
+                return message["content"]
+
+    def close(self):
+        self.client.stop_channels()
+        self.manager.shutdown_kernel()
+        self.manager.cleanup_resources()
+
+
+@pytest.fixture(scope="module")
+def page(environment, launcher):
+    manager = KernelManager(kernel_name="python3", transport="ipc")
+    manager.start_kernel(env=environment)
+    page = Notebook(manager)
+    assert printed(page.run(SETUP.replace("INIT", f"{launcher=!r}"))) == "[2, 3]\n"
+    yield page
+    page.run("jactors.shutdown()")
+    page.close()
+
+
+def printed(outputs, name="stdout"):
+    return "".join(content["text"] for kind, content in outputs if kind == "stream" and content["name"] == name)
+
+
+def shown(outputs):
+    return [content["data"] for kind, content in outputs if kind in ("display_data", "execute_result")]
+
+
+def failed(outputs):
+    (error,) = [content for kind, content in outputs if kind == "error"]
+    return error
+
+
+def until_printed(page, text):
+    """Wait until the running cell has printed it."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        assert time.monotonic() < deadline
+        try:
+            message = page.client.get_iopub_msg(timeout=1)
+        except queue.Empty:
+            continue
+        if message["msg_type"] == "stream" and text in message["content"]["text"]:
+            return
+
+
+def test_self_is_the_actor_and_what_it_shows_is_in_our_cell(page):
+    outputs = page.run(
+        """
+        %%actor one
+        import sys, warnings
+        print("n is", self.n)
+        print("and on stderr", file=sys.stderr)
+        warnings.warn("careful")
+        self.n += 10
+        self.n
+        """
+    )
+    assert printed(outputs) == "n is 2\n"
+    assert "and on stderr\n" in printed(outputs, "stderr") and "careful" in printed(outputs, "stderr")
+    assert shown(outputs) == [{"text/plain": "12"}]
+    assert printed(page.run("print(one.add())")) == "13\n"
+
+
+def test_await_magics_and_commands(page):
+    outputs = page.run(
+        """
+        %%actor one
+        import asyncio
+        await asyncio.sleep(0.001)
+        %who_ls str
+        !echo from a shell
+        """
+    )
+    assert "from a shell" in printed(outputs)
+
+
+def test_a_plot_is_ours(page):
+    outputs = page.run(
+        """
+        %%actor one
+        %matplotlib inline
+        import matplotlib.pyplot as plt
+        plt.plot([1, 2, 3]);
+        """
+    )
+    assert [data["image/png"][:11] for data in shown(outputs) if "image/png" in data] == ["iVBORw0KGgo"]
+
+
+def test_display_is_updated_and_cleared(page):
+    outputs = page.run(
+        """
+        %%actor one
+        from IPython.display import clear_output, display
+        handle = display("first", display_id="d1")
+        handle.update("second")
+        clear_output()
+        """
+    )
+    assert [kind for kind, _ in outputs] == ["display_data", "update_display_data", "clear_output"]
+
+
+def test_a_widget_in_the_actor_is_seen_here_and_hears_of_the_page(page, tmp_path):
+    heard = tmp_path / "heard"
+    outputs = page.run(
+        f"""
+        %%actor one
+        import ipywidgets
+        slider = ipywidgets.IntSlider()
+        slider.observe(lambda change: open({str(heard)!r}, "w").write(str(change.new)), "value")
+        slider
+        """
+    )
+    (data,) = shown(outputs)
+    model = data["application/vnd.jupyter.widget-view+json"]["model_id"]
+    opened = [content["comm_id"] for kind, content in outputs if kind == "comm_open"]
+    assert model in opened
+    known = page.ask(page.client.comm_info())["comms"]
+    assert set(opened) <= set(known)
+    # While a method runs, so that it is the actor's main thread that is behind in hearing, not its mailbox.
+    content = {"comm_id": model, "data": {"method": "update", "state": {"value": 42}, "buffer_paths": []}}
+    page.client.shell_channel.send(page.client.session.msg("comm_msg", content))
+    until_exists(heard)
+    outputs = page.run("%%actor one\nslider.value")
+    assert shown(outputs) == [{"text/plain": "42"}]
+    page.run("%%actor one\nslider.close()")
+    assert model not in page.ask(page.client.comm_info())["comms"]
+
+
+def test_comms_of_a_dead_actor_are_closed(page):
+    outputs = page.run(
+        """
+        three = Counter.options(name="three").remote()
+        def bar(self):
+            from tqdm.auto import tqdm
+            for _ in tqdm(range(3)):
+                pass
+        jactors.get(three.__ray_call__.remote(bar))
+        """
+    )
+    opened = {content["comm_id"] for kind, content in outputs if kind == "comm_open"}
+    moved = [content for kind, content in outputs if kind == "comm_msg"]
+    assert opened and {"value": 3.0} in [content["data"]["state"] for content in moved]
+    page.run(
+        "jactors.kill(three)\nimport time\nwhile 'three' in repr(jactors.util.list_named_actors()): time.sleep(0.01)"
+    )
+    deadline = time.monotonic() + PATIENCE
+    while opened & set(page.ask(page.client.comm_info())["comms"]):
+        assert time.monotonic() < deadline
+
+
+def test_several_run_at_once_and_are_grouped(page, tmp_path):
+    # Each waits for the other: one after the other they would never end.
+    outputs = page.run(
+        f"""
+        %%actor one two
+        import os, pathlib, time
+        me = jactors_name = __import__("jactors").get_runtime_context().get_actor_name()
+        folder = pathlib.Path({str(tmp_path)!r})
+        for i in range(3):
+            (folder / f"{{me}} {{i}}").touch()
+            while len(list(folder.glob(f"* {{i}}"))) < 2:
+                time.sleep(0.001)
+            print(me, i)
+        me
+        """
+    )
+    text = printed(outputs)
+    assert text == "── one ──\none 0\none 1\none 2\n── two ──\ntwo 0\ntwo 1\ntwo 2\n"
+    assert shown(outputs) == [{"text/plain": "'one'"}, {"text/plain": "'two'"}]
+
+
+def test_the_last_value_comes_back(page):
+    outputs = page.run("%%actor --out numbers one\nimport numpy\nnumpy.arange(3) + len(self.numbers)")
+    assert printed(page.run("print(type(numbers).__name__, numbers)")) == "ndarray [3 4 5]\n"
+    page.run("%%actor one two --out both\nlen(self.numbers)")
+    assert printed(page.run("print(both)")) == "{'one': 3, 'two': 3}\n"
+    outputs = page.run("%%actor one --out lock\nimport threading\nthreading.Lock()")
+    assert "lock" in failed(outputs)["evalue"]
+
+
+def test_an_error_shows_the_actors_traceback_and_nothing_of_ours(page):
+    outputs = page.run("%%actor one\nx = 1\n{}['key']")
+    error = failed(outputs)
+    assert error["evalue"] == "KeyError in one: 'key'"
+    text = "\n".join(error["traceback"])
+    assert (
+        "KeyError" in text and "{}[" in text.replace("\x1b[39m", "").replace("\x1b[33m", "") and "jactors" not in text
+    )
+
+
+def test_of_several_those_that_failed_are_named(page):
+    outputs = page.run("%%actor one two\nassert self.n < 10, 'too many'\n'fine'")
+    first, last = [content for kind, content in outputs if kind == "error"]
+    assert (first["ename"], first["evalue"]) == ("AssertionError", "too many")
+    assert last["traceback"] == ["CellError in 1 of 2 actors:", "  one: AssertionError: too many"]
+    assert shown(outputs) == [{"text/plain": "'fine'"}]
+
+
+def test_it_asks_here(page):
+    outputs = page.run("%%actor one\nname = input('who? ')\nprint('hello', name)", "Ada")
+    assert [content["prompt"] for kind, content in outputs if kind == "asked"] == ["who? "]
+    assert printed(outputs) == "hello Ada\n"
+
+
+def test_where_nobody_can_be_asked_it_says_so(notebook):
+    _, _, outputs = notebook(
+        "%load_ext jactors\nmute = jactors.remote(type('Mute', (), {})).options(name='mute').remote()",
+        "",
+        "%%actor mute\ninput('who? ')",
+    )
+    assert "StdinNotImplementedError" in outputs[0].evalue
+    notebook("jactors.kill(mute)")
+
+
+def test_it_falls_into_line_and_a_look_does_not(page, tmp_path):
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
+    page.run(f"ref = one.wait.remote({str(begun)!r}, {str(gate)!r})\nlater = one.add.remote()")
+    until_exists(begun)
+    outputs = page.run("%%actor --now one\nprint('n is', self.n)\nself.numbers")
+    before = int(printed(outputs).split()[-1])
+    assert shown(outputs) == [{"text/plain": "[1, 2, 3]"}]
+    assert "for reading only" in printed(outputs, "stderr")
+    assert failed(page.run("%%actor --now one\n1/0"))["evalue"] == "ZeroDivisionError in one: division by zero"
+    slow = failed(page.run("%%actor --now --timeout 0.7 one\nwhile True: pass"))
+    assert "it took longer than" in slow["evalue"]
+    cell = page.begin("%%actor one\nself.n")
+    gate.touch()
+    assert shown(page.end(cell)) == [{"text/plain": str(before + 1)}]
+
+
+def test_completion_and_inspection_come_from_the_actor_also_while_it_is_busy(page, tmp_path):
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
+    page.run(f"ref = one.wait.remote({str(begun)!r}, {str(gate)!r})")
+    until_exists(begun)
+    code = "%%actor one\nself.numb"
+    found = page.ask(page.client.complete(code))
+    assert found["matches"] == ["numbers"]
+    assert code[found["cursor_start"] : found["cursor_end"]] == "numb"
+    found = page.ask(page.client.inspect("%%actor one\nself.wait", 18))
+    assert found["found"] and "begun" in found["data"]["text/plain"]
+    gate.touch()
+    assert page.ask(page.client.complete("%actor li"))["matches"] == ["list"]
+    assert {"one", "two"} <= set(page.ask(page.client.complete("%%actor "))["matches"])
+
+
+def test_stop_ends_the_cell_where_it_runs_and_the_state_is_kept(page, tmp_path):
+    begun = tmp_path / "begun"
+    cell = page.begin(
+        f"%%actor one\nself.n = -1\nopen({str(begun)!r}, 'w').close()\nimport time\nwhile True: time.sleep(1)"
+    )
+    until_exists(begun)
+    page.manager.interrupt_kernel()
+    assert failed(page.end(cell))["traceback"] == ["KeyboardInterrupt: the cell was interrupted in one; state is kept"]
+    assert printed(page.run("print(one.add())")) == "0\n"
+
+
+def test_stop_withdraws_a_cell_that_waits_and_leaves_alone_what_runs(page, tmp_path):
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
+    page.run(f"ref = one.wait.remote({str(begun)!r}, {str(gate)!r})")
+    until_exists(begun)
+    cell = page.begin("print('here we go', flush=True)\nget_ipython().run_cell_magic('actor', 'one', 'self.n = -99')")
+    until_printed(page, "here we go")
+    page.manager.interrupt_kernel()
+    while (message := page.client.get_iopub_msg(timeout=PATIENCE))["msg_type"] != "error":
+        pass
+    page.ask(cell)
+    assert "withdrawn" in message["content"]["evalue"] or message["content"]["ename"] == "KeyboardInterrupt"
+    gate.touch()
+    assert printed(page.run("print(jactors.get(ref) != -99, one.add() != -98)")) == "True True\n"
+
+
+def test_an_actor_that_ends_under_the_cell_says_how(page):
+    page.run("four = Counter.options(name='four').remote()")
+    assert "exit code 3" in failed(page.run("%%actor four\nimport os; os._exit(3)"))["evalue"]
+    assert "exit code 3" in failed(page.run("%%actor four\n1"))["evalue"]
+
+
+def test_an_unknown_actor_is_one_line_that_names_the_nearest(page):
+    outputs = page.run("%%actor onne\n1")
+    assert printed(outputs, "stderr").startswith("UsageError: no actor 'onne'; did you mean one?")
+    assert "usage: %%actor" in printed(page.run("%%actor --help\n1"))
+
+
+def test_what_single_calls_print_is_kept_and_a_flood_is_not_shown_whole(page):
+    outputs = page.run(
+        """
+        def talk(self, what):
+            import sys
+            print(what)
+            print("err", what, file=sys.stderr)
+        refs = [one.__ray_call__.remote(talk, i) for i in range(3)]
+        jactors.get(refs)
+        print([(ref.stdout, ref.stderr) for ref in refs])
+        """
+    )
+    assert printed(outputs).endswith("[('0\\n', 'err 0\\n'), ('1\\n', 'err 1\\n'), ('2\\n', 'err 2\\n')]\n")
+    outputs = page.run(
+        """
+        def flood(self):
+            for i in range(300):
+                print("x" * 9999)
+            print("the end")
+        ref = one.__ray_call__.remote(flood)
+        jactors.get(ref)
+        print(ref.stdout.endswith("x\\nthe end\\n"), len(ref.stdout))
+        """
+    )
+    text = printed(outputs)
+    assert 1_000_000 < len(text) < 1_100_000
+    assert "lines (2.0 MB) left out here; all text is in its log: %actor logs" in text
+    assert text.endswith("the end\nTrue 65536\n")
+
+
+def test_cells_of_two_notebooks_stay_apart(page, notebook):
+    page.run("%%actor two\ntheirs = 'theirs'\nprint('a')")
+    _, outputs = notebook(
+        "%load_ext jactors\nnobody = 1",
+        "try:\n    get_ipython().run_cell_magic('actor', 'two', '1')\nexcept Exception as error:\n    print(error)",
+    )
+    assert "no actor 'two'" in texts(outputs)
