@@ -119,14 +119,14 @@ class Links:
                 self._others[address] = watch
             return watch
 
-    def _ask(self, actor_id: str, watch: Watch, tries: int = 100) -> None:
+    def _ask(self, actor_id: str, watch: Watch) -> None:
         """Ask for the state of an actor, and for all that comes after."""
 
         def answer(told: dict[str, Any]) -> None:
             known = told.get("actor")
-            if known is None and "message" not in told and tries:
+            if known is None and told.get("expected"):
                 # A name can be found before its actor is spawned: whoever claimed it is about to.
-                self._io.call_later(0.02, lambda: self._ask(actor_id, watch, tries - 1))
+                self._io.call_later(0.02, lambda: self._ask(actor_id, watch))
                 return
             if known is None:
                 why = told.get("message") or "its supervisor does not know it: it has ended"

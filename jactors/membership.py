@@ -7,17 +7,21 @@ on the supervisor. `jactors.session` says which membership is this process'.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from jactors import places, registry
 from jactors.context import current_actor
+from jactors.errors import JactorsError
 from jactors.ids import new_token
 from jactors.life.sweep import end_processes
 from jactors.life.watch import Watch, supervisor_gone
@@ -34,6 +38,8 @@ from jactors.wire.link import Link
 from jactors.wire.relay import Parents, Relay
 
 __all__ = ["Session"]
+
+log = logging.getLogger("jactors")
 
 
 class Session:
@@ -73,7 +79,7 @@ class Session:
         self.watch = Watch(self.io, connection, on_event=self.links.on_event, on_gone=self._on_gone)
         self.address = ""
         self.supervisor_pid = own.pid if own is not None else 0
-        self._supervisor_started = 0.0
+        self._supervisor_started = ""
         self._closed = False
         #: What there is in all, once somebody has asked: it does not change.
         self._resources: dict[str, float] | None = None
@@ -132,6 +138,7 @@ class Session:
             "demand": options.demand,
             "max_restarts": options.max_restarts,
             "start_timeout": options.start_timeout,
+            "lifetime": self.lifetime(options),
             "owner": actor.actor_id if actor is not None else None,
         }
         try:
@@ -142,6 +149,19 @@ class Session:
         answer: dict[str, Any] = told["actor"]
         self.links.told.setdefault(actor_id, answer)  # unless more recent news came first
         return answer
+
+    def lifetime(self, options: ActorOptions) -> str:
+        """Return ``"detached"`` or ``"non_detached"``."""
+        return options.lifetime or self.defaults.default_actor_lifetime or "non_detached"
+
+    @contextmanager
+    def expecting(self, actor_id: str) -> Iterator[None]:
+        """While a name is claimed for an actor that the supervisor does not know yet: who finds the name waits."""
+        self.watch.request("expect", actor_id=actor_id, spawning=True)
+        try:
+            yield
+        finally:
+            self.watch.tell("expect", actor_id=actor_id, spawning=False)
 
     def link_to(self, actor_id: str, address: str, traffic: Traffic) -> Link:
         """Return the link to an actor of the supervisor at `address`."""
@@ -235,14 +255,25 @@ class Session:
         places.remove_session(self.id)
         registry.sweep()
 
+    def _leave_behind(self, supervisor: subprocess.Popen[bytes]) -> bool:
+        """Ask the supervisor to end the session; return whether it goes on, for the sake of detached actors."""
+        try:
+            staying = self.watch.request("shutdown", timeout=10)["staying"]
+        except JactorsError:  # it has ended, or is stopped
+            return False
+        if not staying:
+            return False
+        log.info("the session %s goes on without its driver, for %s", self.id, ", ".join(staying))
+        # It stays our child: somebody has to reap it, should it end before us.
+        threading.Thread(target=supervisor.wait, name="jactors-reaper", daemon=True).start()
+        return True
+
     def close(self) -> None:
         """End this process' part; the whole session where it is the driver's."""
         if self._closed:
             return
         self._closed = True
-        if self._own is not None and not self.watch.gone:
-            self.watch.tell("shutdown")
-        if self._own is not None:
+        if self._own is not None and not self._leave_behind(self._own):
             try:
                 self._own.wait(10)
             except subprocess.TimeoutExpired:

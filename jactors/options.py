@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from jactors import rules
+from jactors.job_config import JobConfig
 
 __all__ = ["ActorOptions", "InitOptions", "MethodOptions", "TaskOptions"]
 
@@ -95,7 +96,7 @@ class ActorOptions(_Place):
     #: Calls that run at once, by group.
     concurrency_groups: Mapping[str, int] | None = rules.option(None, Mapping, keep=rules.groups)
     name: str | None = rules.option(None, str)
-    #: "detached" outlives the driver.
+    #: "detached" outlives handles, cell and driver, and ends by `kill` or by itself; None: as `init` says.
     lifetime: Literal["detached", "non_detached"] | None = rules.option(None, str, keep=rules.lifetimes)
     get_if_exists: bool = rules.option(False, bool)
     #: None: True for async and threaded actors.
@@ -270,6 +271,8 @@ class InitOptions(_Place):
     #: "auto" or the address of a running session joins that one; None starts one.
     address: str | None = rules.option(None, str)
     ignore_reinit_error: bool = rules.option(False, bool)
+    #: What `lifetime` is where an actor of this driver does not say.
+    default_actor_lifetime: Literal["detached", "non_detached"] | None = rules.option(None, str, keep=rules.lifetimes)
     #: How kernels are started; None: "fork" where that is safe.
     launcher: Literal["fork", "spawn"] | None = rules.option(None, str, keep=rules.launchers)
 
@@ -285,7 +288,12 @@ class InitOptions(_Place):
             A value has the wrong type, or is out of range.
         """
         given = {"memory" if name == "_memory" else name: value for name, value in given.items()}  # Ray's name for it
-        valid = [*_names(cls), *rules.RAY_INIT]
+        job = given.pop("job_config", None)
+        if isinstance(job, JobConfig):  # Ray's form of three options of ours
+            given = {**job.options(), **{name: value for name, value in given.items() if value is not None}}
+        elif job is not None:
+            raise TypeError(f"job_config must be a jactors.job_config.JobConfig, not {type(job).__name__}: {job!r}")
+        valid = [*_names(cls), "job_config", *rules.RAY_INIT]
         unknown = [name for name in given if name not in valid]
         if unknown:
             near = "".join(rules.nearest(name, valid) for name in unknown)

@@ -26,7 +26,9 @@ from jupyter_core.paths import jupyter_runtime_dir
 __all__ = [
     "base_dir",
     "checkpoint_file",
+    "clear_desks",
     "connection_file",
+    "desk_file",
     "name_file",
     "private_dir",
     "read_private",
@@ -115,6 +117,19 @@ def name_file(namespace: str, name: str) -> Path:
     """Return the file that says which actor `name` is; its folder exists afterwards."""
     folder = private_dir(private_dir(base_dir() / "names") / quote(namespace, safe=""))
     return folder / (quote(name, safe="") + ".json")
+
+
+def desk_file(folder: Path, pid: int, token: str) -> tuple[Path, Path]:
+    """Return the file that says where a process serves its values, and the prefix of its socket."""
+    return folder / f"desk-{pid}-{token}.json", folder / f"d{token}"
+
+
+def clear_desks(folder: Path, pid: int) -> None:
+    """Remove what a process that has ended served its values with."""
+    for path in folder.glob(f"desk-{pid}-*.json"):
+        token = path.stem.rpartition("-")[2]
+        path.unlink(missing_ok=True)
+        (folder / f"d{token}-1").unlink(missing_ok=True)
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -13,28 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import psutil
-
 from jactors.places import base_dir, name_file, read_private, write_private
+from jactors.vitals import process_alive
 
-__all__ = ["claim", "lookup", "names", "process_alive", "release", "start_time", "sweep"]
-
-
-def start_time(pid: int) -> float:
-    """Return when process `pid` started, in seconds since the epoch; 0 where there is none.
-
-    A zombie is none: a supervisor that was killed stays one until its driver reaps it.
-    """
-    try:
-        process = psutil.Process(pid)
-        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-    except psutil.Error:
-        return 0.0
-
-
-def process_alive(pid: int, started: float) -> bool:
-    """Return whether `pid` is still the process that started then."""
-    return abs(start_time(pid) - started) < 1.0 and started > 0
+__all__ = ["claim", "lookup", "names", "release", "sweep"]
 
 
 def claim(namespace: str, name: str, record: dict[str, Any]) -> dict[str, Any] | None:

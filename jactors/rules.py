@@ -199,7 +199,7 @@ RAY_METHOD = {
     "_generator_backpressure_num_objects": Rule((int, NoneType), backpressure),
 }
 RAY_INIT = anything(
-    "object_store_memory local_mode include_dashboard dashboard_host dashboard_port job_config configure_logging "
+    "object_store_memory local_mode include_dashboard dashboard_host dashboard_port configure_logging "
     "logging_level logging_format logging_config log_to_driver labels storage cgroup_path _cgroup_path _node_name "
     "enable_resource_isolation system_reserved_cpu system_reserved_memory _enable_object_reconstruction _temp_dir "
     "_plasma_directory _object_spilling_directory _node_ip_address _driver_object_store_memory _redis_username "

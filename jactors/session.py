@@ -31,6 +31,7 @@ from jactors.membership import Session
 from jactors.objects import refs
 from jactors.objects.store import Entry
 from jactors.options import InitOptions
+from jactors.vitals import process_alive, start_time
 from jactors.wire.channel import connect
 from jactors.wire.link import Link
 from jactors.wire.waiting import wait_entries
@@ -73,6 +74,10 @@ def init(address: str | None = None, **options: Any) -> Context:
         Custom resources.
     namespace : str, optional
         Where names are valid; by default one of this driver's own.
+    default_actor_lifetime : {"detached", "non_detached"}, optional
+        What ``lifetime`` is where an actor does not say.
+    job_config : jactors.job_config.JobConfig, optional
+        Ray's form of the three before.
     ignore_reinit_error : bool
         Do nothing where a session runs already.
     launcher : {"fork", "spawn"}, optional
@@ -109,7 +114,7 @@ def _start(options: InitOptions) -> Session:
     _sweep()
     token = new_token(4)
     folder = places.session_dir(token)
-    me = {"pid": os.getpid(), "started": registry.start_time(os.getpid())}
+    me = {"pid": os.getpid(), "started": start_time(os.getpid())}
     places.write_private(folder / "driver", json.dumps(me).encode())
     mine, theirs = socket.socketpair()
     default = "fork" if sys.platform == "linux" else "spawn"
@@ -151,7 +156,7 @@ def _sweep() -> None:
                 known.append(json.loads(places.read_private(folder / name)))
             except (OSError, ValueError):
                 continue
-        if known and not any(registry.process_alive(each["pid"], each["started"]) for each in known):
+        if known and not any(process_alive(each["pid"], each["started"]) for each in known):
             end_processes(f"{folder.name}:")
             places.remove_session(folder.name)
     registry.sweep()
@@ -159,17 +164,34 @@ def _sweep() -> None:
 
 def _attach(options: InitOptions) -> Session:
     """Join the session of another driver of this user: the newest, or the one that is named."""
+    if options.address is not None:
+        _await_supervisor(places.base_dir() / options.address)
     known = []
     for place in places.base_dir().glob("*/supervisor"):
         told = json.loads(places.read_private(place))
-        if registry.process_alive(told["pid"], told["started"]):
-            known.append((place.stat().st_mtime, place.parent, told["address"]))
+        if process_alive(told["pid"], told["started"]):
+            # A session whose driver lives comes before one that is only there for detached actors.
+            driver = json.loads(places.read_private(place.parent / "driver"))
+            rank = process_alive(driver["pid"], driver["started"]), place.stat().st_mtime
+            known.append((rank, place.parent, told["address"]))
     wanted = [k for k in known if options.address in ("auto", k[1].name)]
     if not wanted:
         names = ", ".join(k[1].name for k in known) or "none"
         raise ConnectionError(f"there is no session {options.address!r} of this user to join; running: {names}")
     _, folder, address = max(wanted)
-    return Session(folder, connect(address), namespace=options.namespace or new_token(16), defaults=options)
+    joined = Session(folder, connect(address), namespace=options.namespace or new_token(16), defaults=options)
+    joined.watch.request("join")
+    return joined
+
+
+def _await_supervisor(folder: Path) -> None:
+    """Wait while the driver of a session lives and its supervisor, just started, does not listen yet."""
+    try:
+        driver = json.loads(places.read_private(folder / "driver"))
+    except (OSError, ValueError):
+        return
+    while not (folder / "supervisor").exists() and process_alive(driver["pid"], driver["started"]):
+        time.sleep(0.01)
 
 
 def join(folder: Path, *, namespace: str) -> None:

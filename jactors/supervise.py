@@ -22,7 +22,7 @@ from jactors.life.actor import Actor
 from jactors.life.supervisor import Supervisor
 from jactors.life.sweep import COOKIE
 from jactors.places import remove_session, write_private
-from jactors.registry import start_time
+from jactors.vitals import start_time
 from jactors.wire.channel import listen
 
 __all__ = ["main"]

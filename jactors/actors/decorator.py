@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +16,10 @@ from jactors.errors import ActorAlreadyExistsError, ActorClassInheritanceError
 from jactors.ids import ActorID
 from jactors.options import ActorOptions, TaskOptions
 from jactors.wire import pack
+from jactors.wire.backlog import Traffic
 from jactors.wire.creation import Creation
 
 __all__ = ["ActorClass", "created", "remote"]
-
-log = logging.getLogger("jactors")
 
 #: Told of each handle that makes an actor; see `jactors.notebook.rerun`.
 created: list[Callable[[ActorHandle[Any]], None]] = []
@@ -161,7 +159,7 @@ class ActorClass:
             record = registry.lookup(namespace, options.name)
             if record is not None:
                 return handle_of(record)
-        class_pickle = self._pickled()
+        self._pickled()  # before anything is claimed: it may fail
         groups, needs = pack_arguments(args, kwargs, what=f"the arguments of {self._class.__name__}.__init__")
         for entry in needs:
             session.wait(entry)
@@ -171,20 +169,37 @@ class ActorClass:
             groups.append((payload.stream, *payload.buffers))  # type: ignore[union-attr]
         actor_id = ActorID.fresh().hex()
         record = {**here.record(actor_id), "name": options.name, "max_pending": options.max_pending_calls}
-        if options.name is not None:
-            blob = pack.dumps_inband((self._shape, traffic), what="the shape of a class")
+        if options.name is None:
+            return self._spawn(here, actor_id, options, traffic, groups, record)
+        blob = pack.dumps_inband((self._shape, traffic), what="the shape of a class")
+        with here.expecting(actor_id):
             taken = registry.claim(namespace, options.name, {**record, "shape": blob.hex()})
-            if taken is not None:
-                if options.get_if_exists:
-                    return handle_of(taken)
-                raise ActorAlreadyExistsError(
-                    f"The name {options.name} (namespace={options.namespace}) is already taken. Please use a different "
-                    f"name or get the existing actor using jactors.get_actor({options.name!r})"
-                )
+            if taken is None:
+                try:
+                    return self._spawn(here, actor_id, options, traffic, groups, record)
+                except BaseException:
+                    registry.release(namespace, options.name, actor_id)
+                    raise
+        if options.get_if_exists:
+            return handle_of(taken)
+        raise ActorAlreadyExistsError(
+            f"The name {options.name} (namespace={options.namespace}) is already taken. Please use a different "
+            f"name or get the existing actor using jactors.get_actor({options.name!r})"
+        )
+
+    def _spawn(
+        self,
+        here: session.Session,
+        actor_id: str,
+        options: ActorOptions,
+        traffic: Traffic,
+        groups: list[tuple[bytes, ...]],
+        record: dict[str, Any],
+    ) -> ActorHandle[Any]:
         link = here.links.expect(actor_id, traffic)
         creation = Creation(
             class_name=self._class.__name__,
-            class_pickle=class_pickle,
+            class_pickle=self._pickled(),
             groups=groups,
             sources=self._sources,
             parent=here.parents.current(),
@@ -196,8 +211,6 @@ class ActorClass:
             here.spawn(actor_id=actor_id, creation=creation, options=options)
         except BaseException:
             here.links.forget(actor_id)
-            if options.name is not None:
-                registry.release(namespace, options.name, actor_id)
             raise
         home = remember(
             Home(
@@ -211,12 +224,11 @@ class ActorClass:
         )
         home.user_class = weakref.ref(self._class)
         handle: ActorHandle[Any] = ActorHandle(home)
-        if options.lifetime == "detached":
-            log.warning("%r outlives its handles, but not its driver: detached actors are not there yet", handle)
-        else:
-            # Of this handle alone: get_actor's are weak, and one that was pickled keeps the actor (Home.exported).
-            finalizer = weakref.finalize(handle, _let_go, here, home)
-            finalizer.atexit = False
+        if here.lifetime(options) == "detached":
+            return handle  # nobody's going ends it
+        # Of this handle alone: get_actor's are weak, and one that was pickled keeps the actor (Home.exported).
+        finalizer = weakref.finalize(handle, _let_go, here, home)
+        finalizer.atexit = False
         for tell in created:
             tell(handle)
         return handle

@@ -30,6 +30,8 @@ class Actor:
     folder: Path
     life: Life = field(default_factory=Life)
     pid: int | None = None
+    #: When its process was started, in seconds since the epoch.
+    started_at: float | None = None
     cores: list[int] = field(default_factory=list)
     gpus: list[str] = field(default_factory=list)
     #: What a pending one waits for.
@@ -46,6 +48,16 @@ class Actor:
     def actor_id(self) -> str:
         """The identifier, as hex."""
         return str(self.request["actor_id"])
+
+    @property
+    def detached(self) -> bool:
+        """Whether it outlives its driver."""
+        return self.request.get("lifetime") == "detached"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is not dead for good."""
+        return self.life.state is not State.DEAD
 
     @property
     def label(self) -> str:
@@ -115,6 +127,8 @@ class Actor:
             "connection_file": str(self.connection_file),
             "log_file": str(self.log_file),
             "owner": self.owner,
+            "detached": self.detached,
+            "started_at": self.started_at,
         }
         if self.shape:
             told["shape"] = self.shape

@@ -159,6 +159,12 @@ class Leases:
             del self._held[lease.id]
             self._end(lease, keep=False)
 
+    def dismiss_idle(self) -> None:
+        """Keep no worker for the next task: who would have asked for one has gone."""
+        idle, self._idle = self._idle, []
+        for _, _, actor in idle:
+            self.dismiss(actor)
+
     def buried(self, actor: Actor) -> None:
         """A worker has died: its lease with it. Its holder notices by itself."""
         self._idle = [entry for entry in self._idle if entry[2] is not actor]

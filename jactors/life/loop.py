@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
@@ -42,23 +42,22 @@ class Loop:
         """Call `function` in `delay` seconds."""
         heapq.heappush(self._timers, (time.monotonic() + delay, next(self._order), function))
 
-    def on_signals(self, reaped: Callable[[], object], ended: Callable[[], object]) -> None:
-        """Call `reaped` after SIGCHLD, `ended` after SIGTERM and SIGHUP; drop SIGINT, which is meant for the driver."""
+    def on_signals(self, actions: Mapping[int, Callable[[], object]]) -> None:
+        """Call back, between other callbacks, after a signal; several at once may count as one."""
         wake_out, self._wake = socket.socketpair()
         self._wake.setblocking(False)
         wake_out.setblocking(False)
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        for signum in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(signum, lambda *_: ended())
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for signum in actions:
+            signal.signal(signum, lambda *_: None)  # its number is in the pipe
 
         def woken() -> None:
             try:
-                wake_out.recv(4096)
+                arrived = set(wake_out.recv(4096))
             except BlockingIOError:
-                pass
-            reaped()
+                return
+            for signum in arrived & actions.keys():
+                self._call(actions[signum])
 
         self.watch(wake_out, woken)
 
@@ -80,7 +79,7 @@ class Loop:
         self.watch(pidfd, gone)
 
     def stop(self) -> None:
-        """Let `run` return; from a signal handler too."""
+        """Let `run` return."""
         self._stopping = True
 
     def run(self) -> None:

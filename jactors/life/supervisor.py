@@ -7,14 +7,19 @@
     SIGCHLD ─▶ waitpid ──▶ exited ───────────────────────┘                └─▶ watchers: new state
 
 One thread, one selector, nothing that blocks. It ends with its driver: the channel closes, or the
-driver's pidfd says so (a forked child of the driver may hold the channel open).
+driver's pidfd says so (a forked child of the driver may hold the channel open). Where there are
+detached actors it ends all others and stays, an orphan; it leaves when the last of them, and the
+last driver that has joined meanwhile, has gone. SIGTERM ends everything, SIGHUP counts as the
+driver's end.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,7 @@ from jactors.life.door import Door
 from jactors.life.leases import Leases
 from jactors.life.loop import Loop
 from jactors.life.ward import Launching, Resources, Ward
+from jactors.places import clear_desks
 from jactors.wire.channel import Channel
 
 __all__ = ["Supervisor"]
@@ -50,6 +56,12 @@ class Supervisor:
     ) -> None:
         self._session = session
         self._folder = folder
+        #: Its driver has gone; it stays for detached actors.
+        self._orphaned = False
+        #: Processes that have joined the session as drivers.
+        self._members: set[Channel] = set()
+        #: Actors whose names are claimed and that are about to be spawned, by the process that says so.
+        self._expected: dict[str, Channel] = {}
         self._ledger = ledger
         self._loop = loop = Loop()
         port, _, secret = address.partition(":")
@@ -59,6 +71,7 @@ class Supervisor:
         self._ward = Ward(
             loop,
             session=session,
+            folder=folder,
             address=address,
             tcp=tcp,
             ledger=ledger,
@@ -74,10 +87,15 @@ class Supervisor:
             tell=self._door.send,
             offer=self._ward.offer,
         )
+        self._driver_pid = driver_pid
         self._driver = self._door.add(driver, known=True)
-        loop.on_signals(self._ward.reap, loop.stop)
-        loop.on_end_of(driver_pid, loop.stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # is meant for the driver
+        actions: dict[int, Callable[[], object]] = {signal.SIGCHLD: self._ward.reap, signal.SIGTERM: loop.stop}
+        loop.on_signals({**actions, signal.SIGHUP: self._driver_left})
+        loop.on_end_of(driver_pid, self._driver_left)
         self._door.operations |= {
+            "join": self._join,
+            "expect": self._expect,
             "spawn": self._spawn,
             "kill": self._kill,
             "restart": self._restart,
@@ -95,7 +113,7 @@ class Supervisor:
         }
 
     def run(self) -> None:
-        """Supervise until the driver has gone."""
+        """Supervise until the driver and the last detached actor have gone."""
         self._loop.run()
         self._ward.finish()
 
@@ -107,7 +125,33 @@ class Supervisor:
             if actor.guest is channel:
                 self._ward.step(actor, machine.Kill(reason="its driver has ended", for_good=True))
         self._leases.gone(channel)
+        self._members.discard(channel)
+        self._expected = {actor_id: who for actor_id, who in self._expected.items() if who is not channel}
         if channel is self._driver:
+            self._driver_left()
+        elif self._orphaned:
+            self._leave_if_alone()
+
+    def _driver_left(self) -> None:
+        """The driver has gone: so do its actors, but for detached ones and what those have made."""
+        if self._orphaned:
+            return
+        self._orphaned = True
+        self._leases.gone(self._driver)
+        self._leases.dismiss_idle()
+        lasting = self._ward.lasting()
+        if not any(actor.detached for actor in lasting.values()):
+            self._loop.stop()
+            return
+        others = [actor for actor in self._ward.actors.values() if actor.actor_id not in lasting]
+        self._ward.dismiss(others, reason="its driver has ended")
+        clear_desks(self._folder, self._driver_pid)
+        os.chdir(self._folder)  # the driver's folder is no business of ours any more
+        self._leave_if_alone()
+
+    def _leave_if_alone(self) -> None:
+        busy = any(actor.alive and not actor.request.get("worker") for actor in self._ward.actors.values())
+        if not busy and not self._members and not self._expected:
             self._loop.stop()
 
     def _report(self, message: dict[str, Any]) -> None:
@@ -131,14 +175,31 @@ class Supervisor:
         self._leases.buried(actor)
         self._ward.offer()  # actors that wait come before tasks
         self._leases.serve()
+        if self._orphaned:
+            self._leave_if_alone()
 
     # ------------------------------------------------------------------ requests
+
+    def _join(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
+        self._members.add(channel)
+        return {}
+
+    def _expect(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
+        """Somebody has claimed, or is about to claim, a name for an actor; or has thought better of it."""
+        if request["spawning"]:
+            self._expected[request["actor_id"]] = channel
+        else:
+            self._expected.pop(request["actor_id"], None)
+        return {}
 
     def _spawn(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         self._ledger.check(request["demand"])
         life = machine.Life(max_restarts=request["max_restarts"])
         actor = Actor(request, self._session, self._folder, life, owner=request.get("owner"))
-        if channel is not self._driver and actor.owner is None:
+        self._expected.pop(actor.actor_id, None)
+        if actor.detached:
+            actor.owner = None
+        elif channel is not self._driver and actor.owner is None:
             actor.guest = channel
         actor.watchers.append(channel)
         self._ward.admit(actor)
@@ -169,7 +230,7 @@ class Supervisor:
     def _watch(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         actor = self._ward.actors.get(request["actor_id"])
         if actor is None:
-            return {"actor": None}
+            return {"actor": None, "expected": request["actor_id"] in self._expected}
         if channel not in actor.watchers:
             actor.watchers.append(channel)
         return {"actor": actor.describe()}
@@ -187,8 +248,9 @@ class Supervisor:
         return {"actors": [actor.describe() for actor in shown]}
 
     def _shutdown(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
-        self._loop.stop()
-        return {}
+        """The driver leaves in good order; "staying": for whose sake the session goes on."""
+        self._driver_left()
+        return {"staying": [actor.label for actor in self._ward.actors.values() if actor.alive and actor.detached]}
 
     def _check(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         self._ledger.check(request["demand"])

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from jactors.life import machine
@@ -17,6 +19,7 @@ from jactors.life.actor import Actor
 from jactors.life.loop import Loop
 from jactors.life.machine import State
 from jactors.life.sweep import end_processes
+from jactors.places import clear_desks
 from jactors.wire.channel import Channel
 
 __all__ = ["Ward"]
@@ -59,6 +62,7 @@ class Ward:
         loop: Loop,
         *,
         session: str,
+        folder: Path,
         address: str,
         tcp: bool,
         ledger: Resources,
@@ -68,6 +72,7 @@ class Ward:
     ) -> None:
         self._loop = loop
         self._session = session
+        self._folder = folder
         self._address = address
         self._tcp = tcp
         self._ledger = ledger
@@ -157,6 +162,7 @@ class Ward:
                 exited = machine.Exited(exitcode=code if code >= 0 else None, signal=-code if code < 0 else None)
                 self.step(actor, exited)
                 end_processes(f"{self._session}:{actor.actor_id}", pid)
+                clear_desks(self._folder, pid)
 
     def tell(self, actor: Actor, message: dict[str, Any]) -> None:
         """Tell all who watch `actor`."""
@@ -167,6 +173,7 @@ class Ward:
 
     def _launch(self, actor: Actor) -> None:
         actor.write_connection_file(tcp=self._tcp)
+        actor.started_at = time.time()
         actor.pid = self._launcher.launch(actor, self._grants[actor.actor_id], self._address)
         self._processes[actor.pid] = actor
         patience = actor.request["start_timeout"]
@@ -178,9 +185,31 @@ class Ward:
         self._ledger.release(actor.actor_id)
         self._grants.pop(actor.actor_id, None)
         for child in list(self.actors.values()):
-            if child.owner == actor.actor_id and child.life.state is not State.DEAD:
+            if child.owner == actor.actor_id and child.alive:
                 self.step(child, machine.Kill(reason="its owner has died", for_good=True))
         self._buried(actor)
+
+    def lasting(self) -> dict[str, Actor]:
+        """Return, by id, the living actors that outlive the driver: detached ones, and what works for them."""
+        found: dict[str, Actor] = {}
+        for actor in self.actors.values():  # oldest first: an owner comes before what it has made
+            if actor.alive and (actor.detached or actor.request.get("worker") or actor.owner in found):
+                found[actor.actor_id] = actor
+        return found
+
+    def dismiss(self, actors: Iterable[Actor], reason: str) -> None:
+        """End actors for good, and return when their processes have ended."""
+        doomed = []
+        for actor in actors:
+            if actor.alive:
+                actor.release_name()
+                self.step(actor, machine.Kill(reason=reason, for_good=True))
+                if actor.pid in self._processes:
+                    doomed.append(actor.pid)
+        for pid in doomed:
+            if hasattr(os, "waitid"):
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        self.reap()
 
     def finish(self) -> None:
         """End all actors and what they started. Their files are the root's to remove."""

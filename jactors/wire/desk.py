@@ -21,7 +21,8 @@ from zmq.utils.monitor import parse_monitor_message
 from jactors.errors import OwnerDiedError, ProtocolError
 from jactors.ids import new_token
 from jactors.objects.store import Entry, Raised
-from jactors.places import read_private, write_private
+from jactors.places import clear_desks, desk_file, read_private, write_private
+from jactors.vitals import process_alive, start_time
 from jactors.wire import failure, messages
 from jactors.wire.connection import Connection, descriptor, readable
 from jactors.wire.io import IOThread
@@ -64,8 +65,10 @@ class Desk:
 
     def _listen(self) -> Path:
         token, key = new_token(4), new_token(32)
-        prefix = self._folder / f"d{token}"
-        info: dict[str, Any] = {"transport": "ipc", "ip": str(prefix), "desk_port": 1, "key": key, "pid": os.getpid()}
+        pid = os.getpid()
+        path, prefix = desk_file(self._folder, pid, token)
+        info: dict[str, Any] = {"transport": "ipc", "ip": str(prefix), "desk_port": 1, "key": key}
+        info |= {"pid": pid, "started": start_time(pid)}
         router: zmq.Socket[bytes] = self._io.context.socket(zmq.ROUTER)
         router.linger = 0
         router.hwm = 0
@@ -80,7 +83,6 @@ class Desk:
         self._router = router
         self._signer = messages.Signer(key.encode(), new_token(8))
         self._io.register(descriptor(router), self._on_request)
-        path = self._folder / f"desk-{token}.json"
         write_private(path, json.dumps(info).encode())
         return path
 
@@ -127,6 +129,7 @@ class Desk:
             self._io.unregister(descriptor(self._router))
             self._router.close()
             self._router = None
+            clear_desks(self._folder, os.getpid())
 
 
 class Desks:
@@ -165,7 +168,8 @@ class _Client:
 
     def __init__(self, io: IOThread, path: Path) -> None:
         self._io = io
-        self._pid = int(json.loads(read_private(path))["pid"])
+        served = json.loads(read_private(path))
+        self._owner: tuple[int, str] = served["pid"], served["started"]
         connection = Connection.read(path)
         sender = new_token(8)
         self._signer = messages.Signer(connection.key, sender)
@@ -201,7 +205,7 @@ class _Client:
         gone = False
         while readable(self._monitor):
             event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
-            gone = gone or event["event"] == zmq.EVENT_DISCONNECTED or not _alive(self._pid)
+            gone = gone or event["event"] == zmq.EVENT_DISCONNECTED or not process_alive(*self._owner)
         if gone:
             self._on_reply()
             wanted, self._wanted = self._wanted, {}
@@ -215,16 +219,6 @@ class _Client:
         self._socket.disable_monitor()
         self._monitor.close()
         self._socket.close()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _owner_died(entry: Entry) -> OwnerDiedError:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # without the enum conversions of `signal`, which cost 8 µs a shield
+import os
 import select
 import socket
 import threading
@@ -127,6 +128,15 @@ class Waiter:
             if mine in ready:  # also where the byte comes late, from a wake that was seen before
                 self._drain()
         self._woken = False
+
+
+def _forget() -> None:
+    """Forget the waiters, in a forked child: their sockets are the parent's too, and each would wake the other."""
+    Waiter._local = threading.local()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def wait_entries(

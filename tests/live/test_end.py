@@ -18,6 +18,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 import jactors
 from jactors import registry
 from jactors.places import base_dir, remove_session
+from jactors.vitals import process_alive, start_time
 from tests.live.conftest import gone, until_exists
 
 TIMEOUT = 30
@@ -49,7 +50,7 @@ def swept():
             path.unlink()
     for path in base_dir().glob("*/supervisor"):
         known = json.loads(path.read_text())
-        if not registry.process_alive(known["pid"], known["started"]):
+        if not process_alive(known["pid"], known["started"]):
             remove_session(path.parent.name)
 
 
@@ -289,10 +290,10 @@ def test_names_of_a_killed_supervisor_leave_no_file(run):
 
 def test_a_supervisor_that_nobody_has_reaped_is_not_alive():
     child = subprocess.Popen([sys.executable, "-c", "pass"])
-    started = registry.start_time(child.pid)
+    started = start_time(child.pid)
     while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.002)
-    assert not registry.process_alive(child.pid, started)
+    assert not process_alive(child.pid, started)
     child.wait()
 
 

@@ -26,9 +26,11 @@ STOREYS = {
     "jactors.context": 0,
     "jactors.frames": 0,
     "jactors.ids": 0,
+    "jactors.job_config": 0,  # Ray's place for it
     "jactors.places": 0,
     "jactors.portable": 0,
     "jactors.rules": 0,
+    "jactors.vitals": 0,
     "jactors.errors": 1,
     "jactors.exceptions": 2,  # Ray's names for errors
     "jactors.options": 2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -40,3 +41,14 @@ def test_a_wake_up_that_was_seen_before_its_byte_came_wakes_nobody_later():
     waiter.wait(time.monotonic() + 10)
     with pytest.raises(BlockingIOError):
         waiter._out.recv(1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_does_not_share_its_parents_waiter():
+    """It would steal the bytes that wake the parent: of fifty forked processes each waited until its timeout."""
+    mine = Waiter.of_thread()
+    pid = os.fork()
+    if not pid:
+        os._exit(0 if Waiter.of_thread() is not mine else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert Waiter.of_thread() is mine
