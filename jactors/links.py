@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jactors.errors import ActorDiedError, ActorStartError, ActorUnavailableError
+from jactors.holds import Holds
 from jactors.life.watch import Watch
 from jactors.wire import failure
 from jactors.wire.backlog import Traffic
@@ -36,8 +37,9 @@ _MEMORY = 2000
 class Links:
     """All links of this process, by actor id."""
 
-    def __init__(self, io: IOThread, relay: Relay, sender: str) -> None:
+    def __init__(self, io: IOThread, relay: Relay, sender: str, holds: Holds) -> None:
         self._io = io
+        self._holds = holds
         self.relay = relay
         self._sender = sender
         self._lock = threading.Lock()
@@ -73,7 +75,9 @@ class Links:
             return self._links.setdefault(actor_id, self._new(actor_id, traffic))
 
     def _new(self, actor_id: str, traffic: Traffic) -> Link:
-        return Link(self._io, self.relay, actor_id=actor_id, sender=self._sender, traffic=traffic)
+        return Link(
+            self._io, self.relay, actor_id=actor_id, sender=self._sender, traffic=traffic, take=self._holds.take
+        )
 
     def forget(self, actor_id: str) -> None:
         """The actor was not spawned after all."""
@@ -116,6 +120,7 @@ class Links:
                     on_event=self.on_event,
                     on_gone=lambda: self._lost(address),
                 )
+                watch.tell("introduce", process=self._sender)
                 self._others[address] = watch
             return watch
 
@@ -168,13 +173,19 @@ class Links:
         if state == "ALIVE" and event["event"] == "state":
             link.open()
         elif state == "RESTARTING":
-            self._end_later(actor_id, lambda: link.fail(_unavailable(event), for_good=False))
+            self._end_later(event, lambda: link.fail(_unavailable(event), for_good=False))
         elif state == "DEAD":
-            self._end_later(actor_id, lambda: self._bury(actor_id, link, event))
+            self._end_later(event, lambda: self._bury(actor_id, link, event))
 
-    def _end_later(self, actor_id: str, end: Callable[[], None]) -> None:
+    def _end_later(self, event: dict[str, Any], end: Callable[[], None]) -> None:
         """End an incarnation when its last replies have had time to arrive, or the next one is there."""
-        self._ends[actor_id] = end
+        actor_id = event["actor_id"]
+
+        def end_all() -> None:
+            end()
+            self._holds.void(actor_id, event["incarnation"])
+
+        self._ends[actor_id] = end_all
         self._io.call_later(GRACE, lambda: self._end(actor_id))
 
     def _end(self, actor_id: str) -> None:
@@ -214,8 +225,10 @@ def _fields(event: dict[str, Any]) -> dict[str, Any]:
         reason = f"it was killed by {event['killed']}" if event["killed"].startswith("`") else event["killed"]
         if not event.get("pid"):
             reason += "; the actor never ran: it was cancelled before it started"
+    elif event.get("released"):
+        reason = "all references to the actor were removed"
     elif event.get("intent") == "exit_actor":
-        reason = "exit_actor() is called, or its last handle has gone"
+        reason = "exit_actor() is called"
     elif event.get("intent") == "shut down":
         reason = "a Jupyter client shut it down"
     return {

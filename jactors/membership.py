@@ -6,6 +6,7 @@ on the supervisor. `jactors.session` says which membership is this process'.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -22,15 +23,15 @@ from typing import Any
 from jactors import places, registry
 from jactors.context import current_actor
 from jactors.errors import JactorsError
+from jactors.holds import Holds
 from jactors.ids import new_token
 from jactors.life.sweep import end_processes
 from jactors.life.watch import Watch, supervisor_gone
 from jactors.links import Links
+from jactors.objects.luggage import Held, forget_strays, on_loan, take_along
 from jactors.objects.store import Entry
 from jactors.options import ActorOptions, InitOptions, TaskOptions
-from jactors.wire import pack
 from jactors.wire.backlog import Traffic
-from jactors.wire.call import Call
 from jactors.wire.creation import Creation
 from jactors.wire.desk import Desk, Desks
 from jactors.wire.io import IOThread
@@ -73,10 +74,12 @@ class Session:
         self._numbers = count(1)
         self.io = IOThread()
         self.parents = Parents(self.process)
-        self.links = Links(self.io, Relay(self.parents, self.io.call_later), self.process)
+        self.holds = Holds(self._watch_at)
+        self.links = Links(self.io, Relay(self.parents, self.io.call_later), self.process, self.holds)
         self._desk = Desk(self.io, folder)
-        self._desks = Desks(self.io)
-        self.watch = Watch(self.io, connection, on_event=self.links.on_event, on_gone=self._on_gone)
+        self._desks = Desks(self.io, self.holds.claim)
+        self.watch = self.holds.own = Watch(self.io, connection, on_event=self._on_event, on_gone=self._on_gone)
+        self.watch.tell("introduce", process=self.process)
         self.address = ""
         self.supervisor_pid = own.pid if own is not None else 0
         self._supervisor_started = ""
@@ -93,13 +96,43 @@ class Session:
 
     def export_ref(self, entry: Entry) -> str:
         """Let other processes ask for `entry`: see `RefRuntime`."""
-        if entry.address:
-            return entry.address  # borrowed itself: the owner stays the owner
-        return self._desk.export(entry)
+        if entry.address:  # borrowed itself: the owner stays the owner
+            take_along(entry.hold or self._hold_borrowed(entry.id, entry.address))
+            return entry.address
+        address = self._desk.export(entry)
+        key, supervisor = entry.id.hex(), self.record("")["address"]
+        take_along(self.holds.claim_own(key, supervisor, lambda mark: self._desk.pin(entry, mark)))
+        return address
 
     def borrow_ref(self, id_: bytes, address: str) -> Entry:
         """Return the entry for a ref that came from elsewhere, or came home: see `RefRuntime`."""
-        return self._desk.owned(id_) or self._desks.borrow(id_, address)
+        entry = self._desk.owned(id_)
+        if entry is None:
+            entry = self._desks.borrow(id_, address)
+            if not on_loan():
+                entry.hold = self._hold_borrowed(id_, address)
+        return entry
+
+    def _hold_borrowed(self, id_: bytes, address: str) -> Held:
+        """Keep the value of another process there."""
+        try:
+            supervisor = _supervisor_of(Path(address).parent)["address"]
+        except OSError:  # its session has ended: `get` will say so
+            supervisor = ""
+        return self.holds.claim(id_.hex(), supervisor)
+
+    def _watch_at(self, address: str) -> Watch | None:
+        """Return the watch on the supervisor at an address, None where that has gone."""
+        try:
+            return self.watch if address == self.record("")["address"] else self.links.watch_of(address)
+        except OSError:
+            return None
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        if event["event"] == "unheld":
+            self._desk.unpin(event["key"], event["mark"])
+        else:
+            self.links.on_event(event)
 
     def printed(self, id_: bytes, name: str) -> str:
         """Return what a call has printed: see `RefRuntime`."""
@@ -113,8 +146,14 @@ class Session:
         actor_id: str,
         creation: Creation,
         options: ActorOptions,
+        luggage: Sequence[Held] = (),
     ) -> dict[str, Any]:
         """Ask the supervisor for an actor; return what it says of it.
+
+        Parameters
+        ----------
+        luggage
+            What its class and arguments name: held as long as it lives, since it can be created again.
 
         Raises
         ------
@@ -140,6 +179,9 @@ class Session:
             "start_timeout": options.start_timeout,
             "lifetime": self.lifetime(options),
             "owner": actor.actor_id if actor is not None else None,
+            #: Ends with its last handle.
+            "counted": self.lifetime(options) != "detached",
+            "named": [hold.key for hold in luggage],
         }
         try:
             told = self.watch.request("spawn", **request)
@@ -165,9 +207,8 @@ class Session:
 
     def link_to(self, actor_id: str, address: str, traffic: Traffic) -> Link:
         """Return the link to an actor of the supervisor at `address`."""
-        try:
-            watch = self.watch if address == self.record("")["address"] else self.links.watch_of(address)
-        except OSError:
+        watch = self._watch_at(address)
+        if watch is None:
             return self.links.lost(actor_id, "the supervisor of its session has ended")
         return self.links.link(actor_id, watch, traffic)
 
@@ -178,24 +219,6 @@ class Session:
     def restart(self, actor_id: str, *, reason: str) -> None:
         """Let an actor begin anew, whatever ``max_restarts`` says; one that has ended stays so."""
         self.links.watch_for(actor_id, self.watch).request("restart", actor_id=actor_id, reason=reason)
-
-    def retire(self, actor_id: str, link: Link) -> None:
-        """End an actor after the calls that this process has submitted; from a finalizer too."""
-        if self._closed or self.pid != os.getpid():
-            return
-
-        def end() -> None:
-            if self.links.told.get(actor_id, {}).get("state") == "PENDING_CREATION" and not link.pending():
-                self.watch.tell(
-                    "kill", actor_id=actor_id, for_good=True, reason="all references to the actor were removed"
-                )
-                return
-            stream, _ = pack.dumps(((), {}), what="nothing")
-            number, task = self.new_id()
-            entry = Entry(task + bytes(4), link)
-            link.submit(Call(number=number, method="__ray_terminate__", groups=[(stream,)], entries=[entry]))
-
-        self.io.call_soon(end)
 
     def check(self, demand: dict[str, float]) -> None:
         """Raise InsufficientResourcesError where `demand` is more than there is in all."""
@@ -220,7 +243,9 @@ class Session:
     def record(self, actor_id: str) -> dict[str, Any]:
         """Return what a name's file says of where an actor lives."""
         if not self._supervisor_started:
-            told = self._supervisor()
+            if not (self.folder / "supervisor").exists():
+                self.watch.request("resources")  # answered as soon as it is up
+            told = _supervisor_of(self.folder)
             self.address, self.supervisor_pid = told["address"], told["pid"]
             self._supervisor_started = told["started"]
         return {
@@ -230,14 +255,6 @@ class Session:
             "supervisor_pid": self.supervisor_pid,
             "supervisor_started": self._supervisor_started,
         }
-
-    def _supervisor(self) -> dict[str, Any]:
-        """Return where the supervisor listens; waits until it does."""
-        place = self.folder / "supervisor"
-        if not place.exists():
-            self.watch.request("resources")  # answered as soon as it is up
-        told: dict[str, Any] = json.loads(places.read_private(place))
-        return told
 
     # ------------------------------------------------------------------ the end
 
@@ -273,6 +290,7 @@ class Session:
         if self._closed:
             return
         self._closed = True
+        forget_strays()
         if self._own is not None and not self._leave_behind(self._own):
             try:
                 self._own.wait(10)
@@ -295,3 +313,10 @@ class Session:
         self.io.call_soon(close_all)
         done.wait(10)
         self.io.stop()
+
+
+@functools.cache
+def _supervisor_of(folder: Path) -> dict[str, Any]:
+    """Return where the supervisor of the session in `folder` listens, and its process."""
+    told: dict[str, Any] = json.loads(places.read_private(folder / "supervisor"))
+    return told

@@ -14,6 +14,7 @@ from jactors.actors.source import sources_of
 from jactors.actors.tasks import RemoteFunction
 from jactors.errors import ActorAlreadyExistsError, ActorClassInheritanceError
 from jactors.ids import ActorID
+from jactors.objects.luggage import Held, packing
 from jactors.options import ActorOptions, TaskOptions
 from jactors.wire import pack
 from jactors.wire.backlog import Traffic
@@ -96,6 +97,8 @@ class ActorClass:
         self._shape = ClassShape.of(user_class)
         #: Made at the first `remote`, once: later changes of captured globals are not seen, as in Ray.
         self._pickle: bytes | None = None
+        #: What it names: handles and refs in its closure.
+        self._luggage: list[Held] = []
         self._sources: dict[str, str] = {}
         self.__doc__ = user_class.__doc__
         self.__name__ = self.__qualname__ = f"ActorClass({user_class.__name__})"
@@ -160,23 +163,25 @@ class ActorClass:
             if record is not None:
                 return handle_of(record)
         self._pickled()  # before anything is claimed: it may fail
-        groups, needs = pack_arguments(args, kwargs, what=f"the arguments of {self._class.__name__}.__init__")
+        groups, needs, luggage = pack_arguments(args, kwargs, what=f"the arguments of {self._class.__name__}.__init__")
+        luggage += self._luggage
         for entry in needs:
             session.wait(entry)
             payload = entry.payload
             if payload is None or payload.failed:
                 entry.load()
             groups.append((payload.stream, *payload.buffers))  # type: ignore[union-attr]
+            luggage += payload.luggage  # type: ignore[union-attr]
         actor_id = ActorID.fresh().hex()
         record = {**here.record(actor_id), "name": options.name, "max_pending": options.max_pending_calls}
         if options.name is None:
-            return self._spawn(here, actor_id, options, traffic, groups, record)
+            return self._spawn(here, actor_id, options, traffic, groups, luggage, record)
         blob = pack.dumps_inband((self._shape, traffic), what="the shape of a class")
         with here.expecting(actor_id):
             taken = registry.claim(namespace, options.name, {**record, "shape": blob.hex()})
             if taken is None:
                 try:
-                    return self._spawn(here, actor_id, options, traffic, groups, record)
+                    return self._spawn(here, actor_id, options, traffic, groups, luggage, record)
                 except BaseException:
                     registry.release(namespace, options.name, actor_id)
                     raise
@@ -194,6 +199,7 @@ class ActorClass:
         options: ActorOptions,
         traffic: Traffic,
         groups: list[tuple[bytes, ...]],
+        luggage: list[Held],
         record: dict[str, Any],
     ) -> ActorHandle[Any]:
         link = here.links.expect(actor_id, traffic)
@@ -207,8 +213,9 @@ class ActorClass:
             is_async=self._shape.is_async,
             checkpoint=options.checkpoint,
         )
+        hold = here.holds.born(actor_id, record["address"])
         try:
-            here.spawn(actor_id=actor_id, creation=creation, options=options)
+            here.spawn(actor_id=actor_id, creation=creation, options=options, luggage=luggage)
         except BaseException:
             here.links.forget(actor_id)
             raise
@@ -223,19 +230,17 @@ class ActorClass:
             )
         )
         home.user_class = weakref.ref(self._class)
-        handle: ActorHandle[Any] = ActorHandle(home)
+        handle: ActorHandle[Any] = ActorHandle(home, hold)
         if here.lifetime(options) == "detached":
             return handle  # nobody's going ends it
-        # Of this handle alone: get_actor's are weak, and one that was pickled keeps the actor (Home.exported).
-        finalizer = weakref.finalize(handle, _let_go, here, home)
-        finalizer.atexit = False
         for tell in created:
             tell(handle)
         return handle
 
     def _pickled(self) -> bytes:
         if self._pickle is None:
-            pickled = pack.dumps_inband(self._class, what=f"the class {self._class.__name__}")
+            with packing() as self._luggage:
+                pickled = pack.dumps_inband(self._class, what=f"the class {self._class.__name__}")
             if len(pickled) > _TOO_LARGE:
                 raise ValueError(
                     f"The actor {self._class.__name__} is too large ({len(pickled)} bytes > {_TOO_LARGE}): it captures "
@@ -262,12 +267,6 @@ def handle_of(record: dict[str, Any]) -> ActorHandle[Any]:
     """Return a (weak) handle of the actor that a name's record names."""
     shape, traffic = pack.loads(bytes.fromhex(record["shape"]))
     return revive(record["actor_id"], record["name"], shape, record["address"], record["max_pending"], traffic)
-
-
-def _let_go(here: session.Session, home: Home) -> None:
-    """The handle that made an actor has gone: end the actor, after the calls submitted before."""
-    if not home.exported:
-        here.retire(home.actor_id, home.link)
 
 
 def _no_inheritance(name: str) -> ActorClassInheritanceError:

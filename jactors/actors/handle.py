@@ -16,9 +16,10 @@ from typing import Any, Generic, TypeVar
 from jactors import session
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.shape import BUILT_IN, ClassShape, MethodShape
-from jactors.context import current_call
+from jactors.context import current_actor, current_call
 from jactors.errors import PendingCallsLimitExceeded
 from jactors.ids import ActorID
+from jactors.objects.luggage import Held, on_loan, take_along
 from jactors.objects.refs import ObjectRef
 from jactors.objects.store import Entry
 from jactors.objects.stream import Stream
@@ -54,7 +55,6 @@ class Home:
         "actor_id",
         "address",
         "class_name",
-        "exported",
         "link",
         "max_pending",
         "name",
@@ -73,8 +73,6 @@ class Home:
         self.address = address
         self.link = link
         self.max_pending = max_pending
-        #: Another process may hold a handle: only the owner's end ends the actor.
-        self.exported = False
         #: The class that the actor was made of, or reloaded with, by this process; weak, None where it was another.
         self.user_class: weakref.ref[type] | None = None
 
@@ -86,8 +84,8 @@ class Home:
 
 def pack_arguments(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], *, what: str
-) -> tuple[list[tuple[bytes, ...]], list[Entry]]:
-    """Pickle arguments; return their group and the entries of the top-level refs among them."""
+) -> tuple[list[tuple[bytes, ...]], list[Entry], list[Held]]:
+    """Pickle arguments; return their group, the entries of the top-level refs among them, and their luggage."""
     needs: list[Entry] = []
     for value in args:
         if type(value) is ObjectRef:
@@ -97,8 +95,8 @@ def pack_arguments(
             if type(value) is ObjectRef:
                 break
         else:
-            stream, buffers = pack.dumps((args, kwargs), what=what)
-            return [(stream, *buffers)], needs
+            stream, buffers, luggage = pack.dumps((args, kwargs), what=what)
+            return [(stream, *buffers)], needs, luggage
 
     def slot(value: Any) -> Any:
         if type(value) is not ObjectRef:
@@ -108,8 +106,8 @@ def pack_arguments(
 
     args = tuple(slot(value) for value in args)
     kwargs = {name: slot(value) for name, value in kwargs.items()}
-    stream, buffers = pack.dumps((args, kwargs), what=what)
-    return [(stream, *buffers)], needs
+    stream, buffers, luggage = pack.dumps((args, kwargs), what=what)
+    return [(stream, *buffers)], needs, luggage
 
 
 class ActorMethod:
@@ -187,7 +185,7 @@ class ActorMethod:
         if group is not None and group not in link.traffic.sizes:
             known = [name for name in link.traffic.sizes if name is not None] or "none"
             raise ValueError(f"{home.class_name} has no concurrency group {group!r}; its groups: {known}")
-        groups, needs = pack_arguments(args, kwargs, what=f"the arguments of {home.class_name}.{shape.name}")
+        groups, needs, luggage = pack_arguments(args, kwargs, what=f"the arguments of {home.class_name}.{shape.name}")
         number, task = session.current().new_id()
         returns = options.num_returns
         if returns is None:
@@ -210,6 +208,7 @@ class ActorMethod:
             group=group,
             retries=retries,
             stream=stream,
+            luggage=[self._handle._hold, *luggage],
         )
         if options.retry_exceptions and retries:
             call.retry_on = (Exception,) if isinstance(options.retry_exceptions, bool) else options.retry_exceptions
@@ -236,12 +235,21 @@ class ActorMethod:
 
 
 class ActorHandle(Generic[T]):
-    """An actor. Equal to every other handle of the same actor; can be pickled, passed and called anywhere."""
+    """An actor. Equal to every other handle of the same actor; can be pickled, passed and called anywhere.
+
+    The actor lives as long as any process has a strong handle, or a copy of one is on its way. Weak
+    are those of `get_actor` and of ``get_runtime_context().current_actor``, and copies of those.
+    """
 
     _home: Home
+    #: None in a weak handle, in the actor itself, and where somebody else is known to hold it.
+    _hold: Held | None
+    _weak: bool
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, hold: Held | None = None, *, weak: bool = False) -> None:
         self._home = home
+        self._hold = hold
+        self._weak = weak
 
     @property
     def _actor_id(self) -> ActorID:
@@ -270,8 +278,17 @@ class ActorHandle(Generic[T]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         home = self._home
-        home.exported = True
-        return revive, (home.actor_id, home.name, home.shape, home.address, home.max_pending, home.link.traffic)
+        told = (home.actor_id, home.name, home.shape, home.address, home.max_pending, home.link.traffic)
+        if self._weak:
+            return revive, told
+        take_along(self._hold or session.current().holds.claim(home.actor_id, home.address))
+        return revive_strong, told
+
+    def __copy__(self) -> ActorHandle[T]:
+        return ActorHandle(self._home, self._hold, weak=self._weak)
+
+    def __deepcopy__(self, memo: Any) -> ActorHandle[T]:
+        return self.__copy__()
 
 
 _BUILT_IN_SHAPES = {
@@ -330,8 +347,24 @@ def remember(home: Home) -> Home:
 def revive(
     actor_id: str, name: str | None, shape: ClassShape, address: str, max_pending: int, traffic: Traffic
 ) -> ActorHandle[Any]:
-    """Return a handle of an actor that somebody else, or a name, has told of. It does not keep the actor alive."""
+    """Return a weak handle of an actor that somebody else, or a name, has told of."""
+    return ActorHandle(_settle(actor_id, name, shape, address, max_pending, traffic), weak=True)
+
+
+def revive_strong(
+    actor_id: str, name: str | None, shape: ClassShape, address: str, max_pending: int, traffic: Traffic
+) -> ActorHandle[Any]:
+    """Return a handle that keeps its actor alive; but not where it is that actor, which would then never end."""
+    home = _settle(actor_id, name, shape, address, max_pending, traffic)
+    me = current_actor()
+    if on_loan() or (me is not None and me.actor_id == actor_id):
+        return ActorHandle(home)
+    return ActorHandle(home, session.current().holds.claim(actor_id, address))
+
+
+def _settle(
+    actor_id: str, name: str | None, shape: ClassShape, address: str, max_pending: int, traffic: Traffic
+) -> Home:
     link = session.current().link_to(actor_id, address, traffic)
     home = Home(actor_id=actor_id, name=name, shape=shape, address=address, link=link, max_pending=max_pending)
-    home.exported = True
-    return ActorHandle(remember(home))
+    return remember(home)

@@ -11,6 +11,7 @@ from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import STREAM, pack_arguments
 from jactors.actors.shape import MethodShape
 from jactors.actors.taskpool import TASK, Task, pool_of
+from jactors.objects.luggage import Held, packing
 from jactors.objects.refs import ObjectRef
 from jactors.objects.store import Entry
 from jactors.objects.stream import Stream
@@ -34,6 +35,8 @@ class RemoteFunction:
         self._options = options
         self._shape = MethodShape.of(function.__name__, staticmethod(function))
         self._pickle: bytes | None = None
+        #: What it names: handles and refs in its closure.
+        self._luggage: list[Held] = []
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
         self.__qualname__ = function.__qualname__
@@ -51,7 +54,7 @@ class RemoteFunction:
         """Return this function with other options."""
         given = TaskOptions.parse(options, generator=self._shape.generator, base=self._options)
         other = RemoteFunction(self._function, given)
-        other._pickle = self._pickle
+        other._pickle, other._luggage = self._pickle, self._luggage
         return other
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
@@ -73,7 +76,9 @@ class RemoteFunction:
         path = pool.publish(self._pickled())
         number = here.new_id()[0] | TASK
         task = bytes.fromhex(here.process) + number.to_bytes(8, "big")
-        groups, needs = pack_arguments((path, name, task.hex(), *args), kwargs, what=f"the arguments of {name}")
+        groups, needs, luggage = pack_arguments(
+            (path, name, task.hex(), *args), kwargs, what=f"the arguments of {name}"
+        )
         returns = self._options.num_returns
         if returns is None:
             returns = STREAM if self._shape.generator else 1
@@ -89,6 +94,7 @@ class RemoteFunction:
             returns=returns,
             retries=self._options.max_retries,
             stream=stream,
+            luggage=[*self._luggage, *luggage],
         )
         if self._options.retry_exceptions:
             chosen = self._options.retry_exceptions
@@ -105,7 +111,8 @@ class RemoteFunction:
 
     def _pickled(self) -> bytes:
         if self._pickle is None:
-            self._pickle = pack.dumps_inband(self._function, what=f"the function {self._function.__name__}")
+            with packing() as self._luggage:
+                self._pickle = pack.dumps_inband(self._function, what=f"the function {self._function.__name__}")
         return self._pickle
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from jactors.context import current_call
+from jactors.objects.luggage import unpacking_on_loan
 from jactors.places import read_private
 from jactors.wire import pack
 
@@ -23,7 +24,8 @@ class Worker:
         """Run the function that was pickled into the session's file `path`, as the task `name` with the id `task`."""
         function = self._functions.get(path)
         if function is None:
-            function = self._functions[path] = pack.loads(read_private(path))
+            with unpacking_on_loan():  # a task keeps what its function names; this process keeps the function for long
+                function = self._functions[path] = pack.loads(read_private(path))
         call = current_call.get()
         if call is not None:
             current_call.set(replace(call, method=name, task_id=task))

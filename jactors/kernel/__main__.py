@@ -33,7 +33,7 @@ from jactors.kernel.forked import end_children
 from jactors.kernel.instance import Instance
 from jactors.kernel.reload import RELOAD, Reloader
 from jactors.launch.spec import LaunchSpec
-from jactors.life.watch import report
+from jactors.life.line import Line
 from jactors.objects.refs import ObjectRef
 from jactors.objects.store import Entry
 from jactors.places import checkpoint_file
@@ -74,6 +74,8 @@ class _Life:
         #: A client ended it, and the supervisor knows. Set by the control thread.
         self._told = False
         self._born = False
+        self._retired = False
+        self._line = Line(spec.supervisor, spec.actor_id, spec.incarnation)
         self._loop = IOLoop.current()
         self._pid = os.getpid()
         end_children(self._app.kernel, self._instance, self._loop.asyncio_loop)  # type: ignore[attr-defined]
@@ -94,6 +96,8 @@ class _Life:
         signal.signal(signal.SIGTERM, self._on_sigterm)
         self._app.kernel.on_shutdown = self._on_shutdown
         self._report({"event": "bound"})
+        if self._line.fileno() >= 0:
+            loop.add_handler(self._line.fileno(), self._hear, loop.READ)
         loop.call_later(SUBSCRIBER_TIMEOUT, subscribed)
         set_leave(lambda leave: loop.add_callback(self._leave, leave))
         try:
@@ -105,7 +109,25 @@ class _Life:
     def _report(self, event: dict[str, Any]) -> None:
         if os.getpid() != self._pid:
             os._exit(1)  # a child that __init__ has forked: it must not be born in its parent's place
-        report(self._spec.supervisor, self._spec.actor_id, self._spec.incarnation, event)
+        self._line.report(event)
+
+    def _hear(self, *_: object) -> None:
+        """The supervisor says something."""
+        try:
+            told = self._line.hear()
+        except EOFError:
+            self._loop.remove_handler(self._line.fileno())
+            return
+        if any(each["event"] == "retire" for each in told):
+            self._retired = True
+            if self._born:
+                self._retire()
+
+    def _retire(self) -> None:
+        """Nobody holds this actor any more: leave behind what is queued."""
+        mailbox = self._app.kernel.mailbox
+        mailbox.put(lambda: self._leave(ActorExit(0)))
+        mailbox.run()
 
     async def _be_born(self) -> None:
         if self._exit is not None:
@@ -127,6 +149,8 @@ class _Life:
             lend=_lend,
         )
         self._report({"event": "alive"})
+        if self._retired:
+            self._retire()
 
     def _fail(self, error: BaseException) -> None:
         """``__init__`` raised: say why, and go."""

@@ -16,6 +16,7 @@ from jactors.context import set_user_class
 from jactors.errors import ActorExit
 from jactors.kernel.incoming import STREAM, Incoming, Outcome
 from jactors.kernel.interrupts import Interrupts, steps
+from jactors.objects.luggage import packing
 from jactors.wire import failure, pack
 from jactors.wire.creation import Creation, Slot
 from jactors.wire.payload import Failed, Packed
@@ -208,8 +209,7 @@ class Instance:
             return [(yielded, None)]
         if yielded < returns:
             raise ValueError(f"{self.class_name}.{call.method} yielded {yielded} values, but num_returns={returns}.")
-        nothing, _ = pack.dumps(None, what="nothing")
-        return [(returns or -1, Packed(nothing, ()))]  # behind the last: all have been sent
+        return [(returns or -1, Packed(*pack.dumps(None, what="nothing")))]  # behind the last: all have been sent
 
     def _failure(self, call: Incoming, error: BaseException) -> list[Outcome]:
         """Return the outcome of a call that raised; what it has yielded before stays."""
@@ -241,7 +241,8 @@ class Instance:
             error.add_note("Arguments arrive read-only, since several actors may share them: work on a .copy().")
         # A worker says itself what it runs: a function, not its own method.
         task = getattr(self.self, "__jactors_task__", None) or f"{self.class_name}.{name}"
-        return Failed(failure.encode(error, task=task, pid=os.getpid(), actor=self.describe()))
+        with packing() as luggage:
+            return Failed(failure.encode(error, task=task, pid=os.getpid(), actor=self.describe()), luggage)
 
     def shutdown_hook(self) -> None:
         """Run the user's ``__ray_shutdown__``, if there is one; what it raises is ignored, as in Ray."""

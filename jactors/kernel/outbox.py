@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import zmq
 
+from jactors.ids import new_token
 from jactors.kernel.incoming import Incoming, Outcome
+from jactors.objects.luggage import Held
 from jactors.wire import messages
 
 __all__ = ["Outbox"]
@@ -28,16 +30,21 @@ class Outbox:
     def send(self, call: Incoming, outcomes: list[Outcome], *, last: bool = True) -> None:
         """Answer `call` now, in whole or (not `last`) in part."""
         results, streams, frames = [], [], []
+        held: dict[int, list[Any]] = {}
         for index, payload in outcomes:
             if payload is None:  # the end of a stream
                 results.append([call.number, index, False, 0, False])
                 continue
+            if payload.luggage:
+                held[len(results)] = _hand_over(payload.luggage, call.sender[:32])
             results.append([call.number, index, payload.failed, 1 + len(payload.buffers), False])
             streams.append(payload.stream)
             frames.append(payload.stream)
             frames += payload.buffers
         results[-1][-1] = last
         content: dict[str, Any] = {"status": "ok", "incarnation": self._incarnation, "results": results}
+        if held:
+            content["held"] = [held.get(row) for row in range(len(results))]
         mark = self._mark()
         if mark:
             content["mark"] = mark
@@ -50,3 +57,12 @@ class Outbox:
         )
         self.answered += last
         messages.send(self._socket, [*call.idents, *packed])
+
+
+def _hand_over(luggage: Sequence[Held], to: str) -> list[Any]:
+    """Let the caller hold what a result names; return the token and what there is to take by it."""
+    token = new_token(8)
+    holds = {hold.key: hold for hold in luggage}.values()  # what is named twice is held once
+    for hold in holds:
+        hold.hand_over(token, to)
+    return [token, [[hold.key, hold.address] for hold in holds]]

@@ -39,6 +39,8 @@ class Actor:
     watchers: list[Channel] = field(default_factory=list)
     #: Its pickled shape as hex, where it has been reloaded: not what its creator asked for.
     shape: str = ""
+    #: Of its process, once that has said that it listens.
+    line: Channel | None = None
     #: The actor that created it; its death is this one's.
     owner: str | None = None
     #: The driver that created it, where that has joined the session of another; its end is this actor's.
@@ -138,6 +140,7 @@ class Actor:
                 "signal": life.signal,
                 "killed": life.killed,
                 "intent": life.intent,
+                "released": life.released,
                 "failure": life.failure,
                 "overdue": life.overdue,
                 "last_output": self.last_output(),

@@ -1,8 +1,9 @@
 """The door of a supervisor: accepts channels, answers requests, tells watchers.
 
-A request is ``{"op": ..., "id": ...}`` and has one answer, ``{"re": id, ...}``; a kernel's report,
-``{"report": actor id, ...}``, has none. An operation is a function that takes the channel and the
-request and returns the answer: add it to `operations`, or let the supervisor do so at its start.
+A request is ``{"op": ..., "id": ...}`` and has one answer, ``{"re": id, ...}``; without an id it has
+none, nor has a kernel's report, ``{"report": actor id, ...}``. An operation is a function that takes the
+channel and the request and returns the answer: add it to `operations`, or let the supervisor do so at
+its start.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Door:
     secret : str, optional
         What a channel has to say first, where anybody could connect.
     on_report : callable
-        Told what a kernel says of itself.
+        Told what a kernel says of itself, and its channel.
     on_gone : callable
         Told a channel whose other end has gone.
     """
@@ -42,7 +43,7 @@ class Door:
         server: socket.socket,
         *,
         secret: str | None,
-        on_report: Callable[[dict[str, Any]], None],
+        on_report: Callable[[Channel, dict[str, Any]], None],
         on_gone: Callable[[Channel], None],
     ) -> None:
         self._loop = loop
@@ -84,7 +85,7 @@ class Door:
                         raise EOFError  # noqa: TRY301
                     state["known"] = True
                 elif "report" in message:
-                    self._take_report(message)
+                    self._take_report(channel, message)
                 else:
                     self._answer(channel, message)
         except (EOFError, ValueError):
@@ -92,9 +93,9 @@ class Door:
             channel.close()
             self._on_gone(channel)
 
-    def _take_report(self, message: dict[str, Any]) -> None:
+    def _take_report(self, channel: Channel, message: dict[str, Any]) -> None:
         try:
-            self._on_report(message)
+            self._on_report(channel, message)
         except Exception:  # of one that makes no sense: what comes behind it may
             traceback.print_exc()
 
@@ -105,7 +106,10 @@ class Door:
             answer = {"error": "InsufficientResourcesError", "message": str(error)}
         except Exception as error:
             answer = {"error": type(error).__name__, "message": f"the supervisor refused {message.get('op')}: {error}"}
-        self.send(channel, {"re": message.get("id"), **answer})
+        if "id" in message:
+            self.send(channel, {"re": message["id"], **answer})
+        elif "error" in answer:
+            print(answer["message"], file=sys.stderr)  # noqa: T201 - the supervisor's log
 
     def send(self, channel: Channel, message: dict[str, Any]) -> None:
         """Send a message, now or when there is room; one that has gone is told nothing."""

@@ -24,6 +24,7 @@ class Loop:
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
         self._stopping = False
+        self._quiet: tuple[Callable[[], bool], Callable[[], object]] = (bool, bool)
 
     def watch(self, fileobj: Any, on_read: Callable[[], object], on_write: Callable[[], object] | None = None) -> None:
         """Call `on_read` whenever there is something to read; `on_write` only after `want_write`."""
@@ -41,6 +42,10 @@ class Loop:
     def later(self, delay: float, function: Callable[[], object]) -> None:
         """Call `function` in `delay` seconds."""
         heapq.heappush(self._timers, (time.monotonic() + delay, next(self._order), function))
+
+    def when_quiet(self, wanted: Callable[[], bool], function: Callable[[], object]) -> None:
+        """Call `function`, where it is `wanted`, when there is nothing left to read."""
+        self._quiet = wanted, function
 
     def on_signals(self, actions: Mapping[int, Callable[[], object]]) -> None:
         """Call back, between other callbacks, after a signal; several at once may count as one."""
@@ -84,9 +89,13 @@ class Loop:
 
     def run(self) -> None:
         """Call back until `stop`. An error of a callback costs that one event, not a session's actors."""
+        wanted, quiet = self._quiet
         while not self._stopping:
             timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
-            for key, mask in self._selector.select(timeout):
+            ready = self._selector.select(0 if wanted() else timeout)
+            if not ready and wanted():
+                self._call(quiet)
+            for key, mask in ready:
                 on_read, on_write = key.data
                 if mask & selectors.EVENT_WRITE:
                     self._call(on_write)

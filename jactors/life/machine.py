@@ -34,7 +34,9 @@ __all__ = [
     "Leaving",
     "Life",
     "Overdue",
+    "Release",
     "Restart",
+    "Retire",
     "State",
     "Wake",
     "step",
@@ -72,6 +74,8 @@ class Life:
     #: Why it was killed, and whether for good.
     killed: str | None = None
     for_good: bool = False
+    #: Nobody holds it any more.
+    released: bool = False
     #: What it said before it left by itself: ``exit_actor``, ``exit code 0``, `RESTART`.
     intent: str | None = None
     #: The encoded exception that ``__init__`` raised, as hex.
@@ -131,6 +135,11 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Nobody holds it any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """The back-off is over."""
 
@@ -142,7 +151,7 @@ class Overdue:
     seconds: float
 
 
-Event = Granted | Alive | Failed | Leaving | Exited | Kill | Restart | Due | Overdue
+Event = Granted | Alive | Failed | Leaving | Exited | Kill | Restart | Release | Due | Overdue
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +172,11 @@ class KillProcess:
 
 
 @dataclass(frozen=True, slots=True)
+class Retire:
+    """Tell the process to end once it has run what it was sent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bury:
     """Give back resources, name and files; the actor is dead for good."""
 
@@ -172,7 +186,7 @@ class Announce:
     """Tell the watchers the new state."""
 
 
-Instruction = Launch | Wake | KillProcess | Bury | Announce
+Instruction = Launch | Wake | KillProcess | Retire | Bury | Announce
 
 
 def step(life: Life, event: Event) -> tuple[Life, tuple[Instruction, ...]]:
@@ -199,6 +213,11 @@ def step(life: Life, event: Event) -> tuple[Life, tuple[Instruction, ...]]:
             return life, (KillProcess(),)
         case Restart(reason) if life.state in (State.STARTING, State.ALIVE):
             return replace(life, killed=reason, intent=RESTART), (KillProcess(),)
+        case Release():
+            life = replace(life, released=True)
+            if life.state in (State.PENDING, State.RESTARTING):
+                return replace(life, state=State.DEAD), (Bury(), Announce())
+            return life, (Retire(),)
         case Exited(exitcode=exitcode, signal=signal):
             return _end(replace(life, exitcode=exitcode, signal=signal))
         case _:
@@ -216,7 +235,7 @@ def _end(life: Life) -> tuple[Life, tuple[Instruction, ...]]:
         life = replace(life, state=State.RESTARTING, intent=None, stillborn=0)
         return life, (KillProcess(), Announce(), Wake(0.0))
     left = life.max_restarts < 0 or life.restarts < life.max_restarts
-    if life.failure is not None or life.intent is not None or life.for_good or not left:
+    if life.failure is not None or life.intent is not None or life.for_good or life.released or not left:
         return replace(life, state=State.DEAD), (KillProcess(), Bury(), Announce())
     stillborn = life.stillborn + 1 if life.state is State.STARTING else 0
     delay = min(BACKOFF_MAX, BACKOFF_FIRST * 2 ** (stillborn - 1)) if stillborn > 1 else 0.0

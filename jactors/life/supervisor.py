@@ -26,6 +26,7 @@ from typing import Any
 from jactors.life import machine
 from jactors.life.actor import Actor
 from jactors.life.door import Door
+from jactors.life.holders import Holders
 from jactors.life.leases import Leases
 from jactors.life.loop import Loop
 from jactors.life.ward import Launching, Resources, Ward
@@ -111,6 +112,10 @@ class Supervisor:
             "resume": self._leases.resume,
             "shutdown": self._shutdown,
         }
+        self._holders = Holders(unheld=self._unheld, tell=self._door.send)
+        for operation in ("introduce", "hold", "drop", "hand_over", "take", "void"):
+            self._door.operations[operation] = getattr(self._holders, operation)
+        loop.when_quiet(self._holders.in_doubt, self._holders.settle)
 
     def run(self) -> None:
         """Supervise until the driver and the last detached actor have gone."""
@@ -127,6 +132,7 @@ class Supervisor:
         self._leases.gone(channel)
         self._members.discard(channel)
         self._expected = {actor_id: who for actor_id, who in self._expected.items() if who is not channel}
+        self._holders.gone(channel)
         if channel is self._driver:
             self._driver_left()
         elif self._orphaned:
@@ -154,13 +160,16 @@ class Supervisor:
         if not busy and not self._members and not self._expected:
             self._loop.stop()
 
-    def _report(self, message: dict[str, Any]) -> None:
+    def _report(self, channel: Channel, message: dict[str, Any]) -> None:
         """A kernel says something about itself."""
         actor = self._ward.actors.get(message["report"])
         if actor is None or actor.life.incarnation != message["incarnation"]:
             return
         match message["event"]:
             case "bound":
+                actor.line = channel
+                if actor.life.released:
+                    self._ward.retire(actor)
                 self._ward.tell(actor, {**actor.describe(), "event": "bound"})
             case "alive":
                 self._ward.step(actor, machine.Alive())
@@ -171,7 +180,14 @@ class Supervisor:
                 reason = f"it was leaving for {LEAVE_TIMEOUT:g} seconds without coming to an end"
                 self._ward.later(LEAVE_TIMEOUT, actor, machine.Kill(reason=reason, for_good=False))
 
+    def _unheld(self, actor_id: str) -> None:
+        """The last handle of an actor has gone, in whichever process."""
+        actor = self._ward.actors.get(actor_id)
+        if actor is not None and actor.request.get("counted"):
+            self._ward.step(actor, machine.Release())
+
     def _buried(self, actor: Actor) -> None:
+        self._holders.buried(actor.actor_id)
         self._leases.buried(actor)
         self._ward.offer()  # actors that wait come before tasks
         self._leases.serve()
@@ -202,6 +218,7 @@ class Supervisor:
         elif channel is not self._driver and actor.owner is None:
             actor.guest = channel
         actor.watchers.append(channel)
+        self._holders.spawned(channel, actor.actor_id, counted=request["counted"], named=request["named"])
         self._ward.admit(actor)
         return {"actor": actor.describe()}
 

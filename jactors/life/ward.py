@@ -133,6 +133,8 @@ class Ward:
                 case machine.KillProcess():
                     if actor.pid in self._processes:
                         os.kill(actor.pid, signal.SIGKILL)
+                case machine.Retire():
+                    self.retire(actor)
                 case machine.Announce():
                     self.tell(actor, actor.describe())
                 case machine.Bury():
@@ -172,6 +174,7 @@ class Ward:
     # ------------------------------------------------------------------ instructions
 
     def _launch(self, actor: Actor) -> None:
+        actor.line = None
         actor.write_connection_file(tcp=self._tcp)
         actor.started_at = time.time()
         actor.pid = self._launcher.launch(actor, self._grants[actor.actor_id], self._address)
@@ -210,6 +213,11 @@ class Ward:
             if hasattr(os, "waitid"):
                 os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         self.reap()
+
+    def retire(self, actor: Actor) -> None:
+        """Tell the process of `actor` to end; one that does not listen yet is told when it does."""
+        if actor.line is not None:
+            self._send(actor.line, {"event": "retire"})
 
     def finish(self) -> None:
         """End all actors and what they started. Their files are the root's to remove."""

@@ -5,15 +5,20 @@ from __future__ import annotations
 import itertools
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
 from jactors.errors import InsufficientResourcesError, JactorsError
-from jactors.wire.channel import Channel, connect
+from jactors.wire.channel import Channel
 from jactors.wire.io import IOThread
+from jactors.wire.waiting import Shield
 
-__all__ = ["Watch", "report", "supervisor_gone"]
+__all__ = ["Watch", "supervisor_gone"]
+
+#: Seconds that `say` waits for a supervisor that does not read.
+PATIENCE = 5.0
 
 
 class Watch:
@@ -40,8 +45,9 @@ class Watch:
         self._on_event = on_event
         self._on_gone = on_gone
         self._ids = itertools.count(1)
-        #: Of the I/O thread, but for `setdefault` in `request`.
+        #: Of the I/O thread.
         self._asked: dict[int, Future[dict[str, Any]]] = {}
+        #: Of the sending side of the channel.
         self._lock = threading.Lock()
         self.gone = False
         io.register(self._channel.fileno(), self._read)
@@ -83,8 +89,19 @@ class Watch:
 
     def tell(self, op: str, **fields: Any) -> None:
         """Ask without waiting; from any thread, also from a finalizer."""
-        message = {"op": op, "id": next(self._ids), **fields}
+        message = {"op": op, **fields}
         self._io.call_soon(lambda: self._flush(message))
+
+    def say(self, op: str, **fields: Any) -> None:
+        """Tell without waiting, and before anything that this thread does next; not from a finalizer."""
+        with Shield():
+            left = self._write({"op": op, **fields})
+            until = time.monotonic() + PATIENCE
+            while left and time.monotonic() < until:  # the supervisor is behind with its reading
+                time.sleep(0.002)
+                left = self._write()
+        if left:
+            self._io.call_soon(self._flush)
 
     def _send(self, number: int, answer: Future[dict[str, Any]], message: dict[str, Any]) -> None:
         if self.gone:
@@ -94,11 +111,14 @@ class Watch:
         self._flush(message)
 
     def _flush(self, message: dict[str, Any] | None = None) -> None:
-        if self.gone:
-            return
-        left = self._channel.send(message) if message is not None else self._channel.flush()
-        if left:
+        if self._write(message):
             self._io.call_later(0.01, self._flush)
+
+    def _write(self, message: dict[str, Any] | None = None) -> bool:
+        with self._lock:
+            if self.gone:
+                return False
+            return self._channel.send(message) if message is not None else self._channel.flush()
 
     def _read(self) -> None:
         try:
@@ -115,11 +135,12 @@ class Watch:
 
     def close(self) -> None:
         """Close the channel; in the I/O thread."""
-        if self.gone:
-            return
-        self.gone = True
-        self._io.unregister(self._channel.fileno())
-        self._channel.close()
+        with self._lock:
+            if self.gone:
+                return
+            self.gone = True
+            self._io.unregister(self._channel.fileno())
+            self._channel.close()
         asked, self._asked = self._asked, {}
         for answer in asked.values():
             answer.set_exception(supervisor_gone())
@@ -128,22 +149,3 @@ class Watch:
 def supervisor_gone() -> JactorsError:
     """Return the error of whoever needs a supervisor that has ended."""
     return JactorsError("the supervisor of this session has ended: call jactors.shutdown(), then jactors.init()")
-
-
-_reporting: dict[str, socket.socket] = {}
-
-
-def report(address: str, actor_id: str, incarnation: int, event: dict[str, Any]) -> None:
-    """Tell the supervisor at `address` something about the actor that this process is.
-
-    A supervisor that has gone is no error: this process is about to follow it.
-    """
-    import json
-
-    try:
-        if address not in _reporting:
-            _reporting[address] = connect(address)
-        line = json.dumps({"report": actor_id, "incarnation": incarnation, **event}).encode() + b"\n"
-        _reporting[address].sendall(line)
-    except OSError:
-        pass

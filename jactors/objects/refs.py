@@ -150,6 +150,12 @@ class ObjectRef(Generic[T_co]):
     def __reduce__(self) -> tuple[Any, ...]:
         return _borrow, (bytes(self._entry.id), _runtime().export_ref(self._entry))
 
+    def __copy__(self) -> ObjectRef[T_co]:
+        return ObjectRef(self._entry)
+
+    def __deepcopy__(self, memo: Any) -> ObjectRef[T_co]:
+        return ObjectRef(self._entry)
+
 
 def _borrow(id_: bytes, address: str) -> ObjectRef[Any]:
     return ObjectRef(_runtime().borrow_ref(id_, address))

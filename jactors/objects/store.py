@@ -59,11 +59,11 @@ class Entry:
     origin : object
         What makes the value, if anything in this process does (a call): asked by `cancel` and by
         a waiter that wants to read the socket itself.
-    pinned : bool
-        Another process may ask for it: kept until the session ends.
+    hold : object
+        Where the value is another process': what keeps it there.
     """
 
-    __slots__ = ("__weakref__", "_callbacks", "address", "done", "id", "origin", "payload", "pinned", "want")
+    __slots__ = ("__weakref__", "_callbacks", "address", "done", "hold", "id", "origin", "payload", "want")
 
     def __init__(self, id_: bytes, origin: Any = None) -> None:
         self.id = id_
@@ -71,7 +71,7 @@ class Entry:
         self.payload: Payload | None = None
         #: Written under `_lock`, read anywhere: never goes back to False.
         self.done = False
-        self.pinned = False
+        self.hold: Any = None
         #: The owner's desk, where the value is another process'.
         self.address = ""
         #: Fetches the value of another process' ref when first somebody waits for it.

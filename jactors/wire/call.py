@@ -22,6 +22,7 @@ class Call:
         "entries",
         "group",
         "groups",
+        "luggage",
         "method",
         "number",
         "parent",
@@ -42,6 +43,7 @@ class Call:
         group: str | None = None,
         retries: int = 0,
         stream: Stream | None = None,
+        luggage: Sequence[Any] = (),
     ) -> None:
         #: Of the submitting process; with its name it is the task's identifier.
         self.number = number
@@ -58,12 +60,20 @@ class Call:
         #: Exceptions of the method after which it is run again, as one of the retries.
         self.retry_on: tuple[type[BaseException], ...] = ()
         self.stream = stream
+        #: What must not go before the call has ended: the actor, and what its arguments name.
+        self.luggage = luggage
         #: Arguments that are still pending. Of the link's lock, as is the next.
         self.blocked = 0
         #: Calls of its message that have not been answered, shared by them.
         self.batch = [1]
         #: The header of the cell that submitted it, as JSON.
         self.parent = b"{}"
+
+    def fill(self, at: int, payload: Any) -> None:
+        """The value of a top-level ref is there: group `at` is its."""
+        self.groups[at] = (payload.stream, *payload.buffers)
+        if payload.luggage:
+            self.luggage = [*self.luggage, *payload.luggage]
 
     def head(self) -> list[Any]:
         """Return what the actor reads of it in the signed content."""

@@ -4,7 +4,8 @@ A ref that travels nested in an argument or a result stays a name. Whoever needs
 owner's desk for it: a ROUTER of its own, opened when the first ref is pickled, on a Unix socket in
 the session's 0700 directory (elsewhere TCP with CurveZMQ), signed with a key of its own that lies
 in a 0600 file beside it. A value that is still pending is answered when it ends. An owner that
-dies ends the waiting in `OwnerDiedError`.
+dies ends the waiting in `OwnerDiedError`. A value is kept as long as anybody holds a ref to it, and no
+longer: see `jactors.holds`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from jactors.errors import OwnerDiedError, ProtocolError
 from jactors.ids import new_token
+from jactors.objects.luggage import Held
 from jactors.objects.store import Entry, Raised
 from jactors.places import clear_desks, desk_file, read_private, write_private
 from jactors.vitals import process_alive, start_time
@@ -29,6 +33,9 @@ from jactors.wire.io import IOThread
 from jactors.wire.payload import Failed, from_frames
 
 __all__ = ["Desk", "Desks"]
+
+#: Holds what has a key and is counted by the supervisor at an address.
+Claim = Callable[[str, str], Held]
 
 
 #: Bytes of the largest frame of a request: it holds a name. The peer that sends more is disconnected.
@@ -42,8 +49,10 @@ class Desk:
         self._io = io
         self._folder = folder
         self._lock = threading.Lock()
-        #: Entries that somebody else may ask for. Kept until the session ends.
-        self._exports: dict[str, Entry] = {}
+        #: Entries that somebody else may ask for, while they are there.
+        self._exports: WeakValueDictionary[str, Entry] = WeakValueDictionary()
+        #: Those that somebody else holds, with the mark of the last hold that was handed out.
+        self._pinned: dict[str, tuple[Entry, int]] = {}
         self._address: Path | None = None
         self._router: zmq.Socket[bytes] | None = None
         self._signer: messages.Signer | None = None
@@ -54,10 +63,20 @@ class Desk:
         """Let other processes ask for `entry`; return the address of this desk."""
         with self._lock:
             self._exports[entry.id.hex()] = entry
-            entry.pinned = True
             if self._address is None:
                 self._address = self._listen()
             return str(self._address)
+
+    def pin(self, entry: Entry, mark: int) -> None:
+        """Keep `entry` until nobody else holds it: see `unpin`."""
+        self._pinned[entry.id.hex()] = (entry, mark)
+
+    def unpin(self, key: str, mark: int) -> None:
+        """Nobody else holds a value any more, unless it has been handed out again since `mark`."""
+        with self._lock:
+            pinned = self._pinned.get(key)
+            if pinned is not None and pinned[1] == mark:
+                del self._pinned[key]
 
     def owned(self, id_: bytes) -> Entry | None:
         """Return the entry of an exported ref that has come home."""
@@ -113,6 +132,7 @@ class Desk:
             return
         payload: Any = entry.payload if entry is not None else None
         content: dict[str, Any] = {"id": name, "lost": payload is None}
+        content["held"] = [[hold.key, hold.address] for hold in getattr(payload, "luggage", ())]
         buffers: list[bytes] = []
         if isinstance(payload, Raised):
             payload = Failed(failure.encode(payload.error, task="", pid=os.getpid(), actor=""))
@@ -135,8 +155,9 @@ class Desk:
 class Desks:
     """The other processes' desks, as this process asks them. Of the I/O thread, but for `borrow`."""
 
-    def __init__(self, io: IOThread) -> None:
+    def __init__(self, io: IOThread, claim: Claim) -> None:
         self._io = io
+        self._claim = claim
         self._clients: dict[str, _Client] = {}
 
     def borrow(self, id_: bytes, address: str) -> Entry:
@@ -150,7 +171,7 @@ class Desks:
         client = self._clients.get(address)
         if client is None:
             try:
-                client = self._clients[address] = _Client(self._io, Path(address))
+                client = self._clients[address] = _Client(self._io, Path(address), self._claim)
             except (OSError, ValueError, KeyError):
                 entry.end(Raised(_owner_died(entry)))
                 return
@@ -166,8 +187,9 @@ class Desks:
 class _Client:
     """The connection to one desk."""
 
-    def __init__(self, io: IOThread, path: Path) -> None:
+    def __init__(self, io: IOThread, path: Path, claim: Claim) -> None:
         self._io = io
+        self._claim = claim
         served = json.loads(read_private(path))
         self._owner: tuple[int, str] = served["pid"], served["started"]
         connection = Connection.read(path)
@@ -195,11 +217,14 @@ class _Client:
                 messages.check_digest(message, message.buffers[:1]) if message.buffers else None
             except ProtocolError:
                 continue
-            for entry in self._wanted.pop(str(message.content.get("id")), ()):
-                if message.content.get("lost"):
+            content = message.content
+            # While the owner keeps the value for us, and with it what it names.
+            luggage = [self._claim(key, address) for key, address in content.get("held", ())]
+            for entry in self._wanted.pop(str(content.get("id")), ()):
+                if content.get("lost"):
                     entry.end(Raised(_owner_died(entry)))
                 else:
-                    entry.end(from_frames(message.content["failed"], message.buffers))
+                    entry.end(from_frames(content["failed"], message.buffers, luggage))
 
     def _on_monitor(self) -> None:
         gone = False

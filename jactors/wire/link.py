@@ -31,6 +31,7 @@ import zmq
 
 from jactors.errors import ProtocolError, TaskCancelledError
 from jactors.ids import new_token
+from jactors.objects.luggage import Held
 from jactors.objects.store import Entry, Payload, Raised
 from jactors.wire import messages
 from jactors.wire.backlog import Backlog, Traffic
@@ -56,6 +57,8 @@ class Link:
     ----------
     sender : str
         32 hex digits that name this process: with a call's number they are the call's identifier.
+    take : callable
+        Takes over what a result names: told a token and the (key, address) of each, returns the holds.
 
     Attributes
     ----------
@@ -63,9 +66,19 @@ class Link:
         The actor's output, and what it says of itself.
     """
 
-    def __init__(self, io: IOThread, relay: Relay, *, actor_id: str, sender: str, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        io: IOThread,
+        relay: Relay,
+        *,
+        actor_id: str,
+        sender: str,
+        traffic: Traffic,
+        take: Callable[[str, Sequence[Sequence[str]]], Sequence[Held]],
+    ) -> None:
         self._io = io
         self._sender = sender
+        self._take = take
         self._relay = relay
         self.actor_id = actor_id
         self._door = SideDoor(io, actor_id, sender)
@@ -74,7 +87,7 @@ class Link:
         # --- all below: under _lock
         self.traffic = traffic
         self._backlog = Backlog(traffic)
-        #: While the actor restarts: how calls that may not be sent again end.
+        #: While the actor restarts: why calls that may not be sent again end.
         self._down: Callable[[], BaseException] | None = None
         self._closed: Callable[[], BaseException] | None = None
         self._dealer: zmq.Socket[bytes] | None = None
@@ -163,7 +176,7 @@ class Link:
         payload = entry.payload
         assert payload is not None
         if not payload.failed:
-            call.groups[at] = (payload.stream, *payload.buffers)  # type: ignore[attr-defined]
+            call.fill(at, payload)
         with Shield(), self._lock:
             if payload.failed:
                 self._backlog.drop(call)
@@ -228,15 +241,16 @@ class Link:
         if mark and not self._marks:
             self._io.call_later(TIMEOUT, self._release_late)
         finished = False
-        for (number, index, failed, _, last), group in zip(content["results"], groups, strict=True):
-            call = self._backlog.sent(number)
+        held = content.get("held") or [None] * len(groups)
+        for (number, index, failed, _, last), group, named in zip(content["results"], groups, held, strict=True):
+            call, luggage = self._backlog.sent(number), self._take(*named) if named else ()
             if call is None:
                 continue
             if failed and call.runs_again_after(from_frames(failed, group)):
                 self._backlog.again(call)
                 finished = True
                 continue
-            results = call.results(index, from_frames(failed, group) if group else None)
+            results = call.results(index, from_frames(failed, group, luggage) if group else None)
             if not self._marks.hold(mark, results):
                 ended += results
             if last:

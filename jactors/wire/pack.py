@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import cloudpickle
 
 from jactors.errors import SerializationError
+from jactors.objects.luggage import Held, packing
 from jactors.wire.culprit import blame
 
 __all__ = ["Buffer", "dumps", "dumps_inband", "loads"]
@@ -49,8 +50,10 @@ def _dumps(value: object, keep: Callable[[pickle.PickleBuffer], bool] | None = N
         return stream.getvalue()
 
 
-def dumps(value: object, *, what: str) -> tuple[bytes, list[Buffer]]:
+def dumps(value: object, *, what: str) -> tuple[bytes, list[Buffer], list[Held]]:
     """Pickle `value`; large buffers (arrays, bytes-likes that support it) stay out of band.
+
+    The third part is to be kept as long as the pickle: see `jactors.objects.luggage`.
 
     Parameters
     ----------
@@ -73,16 +76,17 @@ def dumps(value: object, *, what: str) -> tuple[bytes, list[Buffer]]:
             return True
         return False
 
-    try:
-        return _dumps(value, keep), buffers
-    except MemoryError:
-        raise
-    except Exception as error:  # pickle's own, or whatever a ``__reduce__`` raises
-        raise SerializationError(blame(value, what=what, error=error)) from error
+    with packing() as luggage:
+        try:
+            return _dumps(value, keep), buffers, luggage
+        except MemoryError:
+            raise
+        except Exception as error:  # pickle's own, or whatever a ``__reduce__`` raises
+            raise SerializationError(blame(value, what=what, error=error)) from error
 
 
 def dumps_inband(value: object, *, what: str) -> bytes:
-    """Pickle `value` into one stream of bytes; raises like `dumps`."""
+    """Pickle `value` into one stream of bytes; raises like `dumps`. Luggage goes to the `packing` around it."""
     try:
         return _dumps(value)
     except MemoryError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jactors.objects.luggage import Held
 from jactors.wire import failure, pack
 
 __all__ = ["Failed", "Packed", "from_frames"]
@@ -17,11 +18,13 @@ __all__ = ["Failed", "Packed", "from_frames"]
 class Packed:
     """A value."""
 
-    __slots__ = ("buffers", "failed", "stream")
+    __slots__ = ("buffers", "failed", "luggage", "stream")
 
-    def __init__(self, stream: bytes, buffers: Sequence[bytes]) -> None:
+    def __init__(self, stream: bytes, buffers: Sequence[bytes], luggage: Sequence[Held] = ()) -> None:
         self.stream = stream
         self.buffers = buffers
+        #: What it names and must not go before it does.
+        self.luggage = luggage
         self.failed = False
 
     def load(self) -> Any:
@@ -36,11 +39,12 @@ class Packed:
 class Failed:
     """An exception that a method raised, encoded where it was raised."""
 
-    __slots__ = ("buffers", "failed", "stream")
+    __slots__ = ("buffers", "failed", "luggage", "stream")
 
-    def __init__(self, stream: bytes) -> None:
+    def __init__(self, stream: bytes, luggage: Sequence[Held] = ()) -> None:
         self.stream = stream
         self.buffers = ()
+        self.luggage = luggage
         self.failed = True
 
     def load(self) -> Any:
@@ -52,6 +56,6 @@ class Failed:
         return len(self.stream)
 
 
-def from_frames(failed: bool, frames: Sequence[bytes]) -> Packed | Failed:  # noqa: FBT001 - a wire field
+def from_frames(failed: bool, frames: Sequence[bytes], luggage: Sequence[Held] = ()) -> Packed | Failed:  # noqa: FBT001
     """Make the payload of one group of frames: a stream and its buffers."""
-    return Failed(frames[0]) if failed else Packed(frames[0], frames[1:])
+    return Failed(frames[0], luggage) if failed else Packed(frames[0], frames[1:], luggage)

@@ -43,6 +43,7 @@ STOREYS = {
     "jactors.registry": 5,
     "jactors.ledger": 5,
     # The roots, one a kind of process: the driver, the actor, the supervisor.
+    "jactors.holds": 6,  # wire and life meet: what supervisors count
     "jactors.links": 6,  # wire and life meet: what supervisors say becomes what links do
     "jactors.membership": 7,
     "jactors.session": 8,
@@ -61,6 +62,7 @@ STOREYS = {
 
 #: Modules of one storey that may nevertheless meet: (importer, imported).
 NEIGHBOURS = {
+    ("jactors.links", "jactors.holds"),
     ("jactors.kernel.__main__", "jactors.session"),  # an actor calls actors too
     ("jactors.supervise", "jactors.kernel.__main__"),  # what a forked child runs
     ("jactors.cli", "jactors.demo"),
