@@ -133,6 +133,11 @@ class ActorShell(ZMQInteractiveShell):
 
     display_pub_class = Type(ActorDisplayPublisher)
 
+    def ask_exit(self) -> None:
+        """Let a console that is left go; the actor lives on: `jactors.kill` ends it."""
+        self.keepkernel_on_exit = True  # type: ignore[assignment]
+        super().ask_exit()
+
 
 class Output:
     """The output side of an actor's kernel."""

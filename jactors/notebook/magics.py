@@ -12,8 +12,10 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from IPython.display import display
-from traitlets import Enum, Float
+from traitlets import Enum, Float, Int, observe
 
+from jactors import session
+from jactors.actors.decorator import created
 from jactors.notebook.cell import run
 from jactors.notebook.command import CELL_PARSER, COMMANDS, HelpShown, command, overview, split
 from jactors.notebook.commands import gather
@@ -70,7 +72,32 @@ class ActorMagics(Magics):
         ("list", "top", "resources"), default_value=_DEFAULT, help="What a bare %actor does."
     ).tag(config=True)
 
+    log_lines = Int(50, min=0, help="Lines that %actor logs shows; 0 for all.").tag(config=True)
+
+    output = Enum(
+        ("inline", "quiet"), default_value="inline", help="Whether what actors print is shown under the cell."
+    ).tag(config=True)
+
+    max_output = Int(
+        1 << 20,
+        allow_none=True,
+        help="Bytes that an actor may show in one cell at once; the end of what is more is shown, and counted. "
+        "None: all.",
+    ).tag(config=True)
+
     glance_timeout = Float(5.0, min=0.1, help="Seconds that a cell of %%actor --now may take.").tag(config=True)
+
+    def settle(self, _: object = None) -> None:
+        """Let the session know of the defaults; there may be none yet: also called when an actor is made."""
+        if session.is_initialized():
+            relay = session.current().links.relay
+            relay.floods.burst = self.max_output
+            if (self.output == "quiet") != (None in relay.quiet):
+                relay.quiet = frozenset({None} if self.output == "quiet" else ())
+
+    @observe("output", "max_output")
+    def _changed(self, _: object) -> None:
+        self.settle()
 
     @no_var_expand
     @line_cell_magic
@@ -115,5 +142,8 @@ class ActorMagics(Magics):
 def load(shell: Any) -> None:
     """Add the magics, and the completion of their lines, to an IPython shell."""
     gather()
-    shell.register_magics(ActorMagics)
+    magics = ActorMagics(shell=shell)
+    shell.register_magics(magics)
+    created[:] = [each for each in created if not isinstance(getattr(each, "__self__", None), ActorMagics)]
+    created.append(magics.settle)
     install(shell)
