@@ -33,6 +33,7 @@ __all__ = [
     "HelpShown",
     "Parser",
     "command",
+    "in_order",
     "overview",
     "split",
 ]
@@ -138,9 +139,14 @@ CELL_PARSER.add_argument("--now", action="store_true", help="do not fall into li
 CELL_PARSER.add_argument("--timeout", type=float, metavar="SECONDS", help="for --now: interrupt the look after so long")
 
 
+def in_order() -> list[str]:
+    """Return the names of all subcommands, in the order of the overview."""
+    return sorted(COMMANDS, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+
+
 def overview(default: str) -> str:
     """Return what ``%actor --help`` shows."""
-    known = sorted(COMMANDS, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+    known = in_order()
     width = max(map(len, known))
     return "\n".join(
         [

@@ -23,7 +23,7 @@ from IPython.core.error import UsageError
 from jactors.actors.decorator import ActorClass
 from jactors.actors.handle import home_of
 from jactors.errors import JactorsError
-from jactors.notebook.command import CELL_PARSER, COMMANDS, HelpShown, Parser, split
+from jactors.notebook.command import CELL_PARSER, COMMANDS, HelpShown, Parser, in_order, split
 from jactors.notebook.target import find, known
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def candidates(rest: str, variables: Mapping[str, Any], *, cell: bool = False) -
     if cell:
         return word, list(_of_parser(CELL_PARSER, words, word, variables))
     if not words:
-        return word, [*COMMANDS, "--help"]
+        return word, [*in_order(), "--help"]
     chosen = COMMANDS.get(words[0])
     return word, [] if chosen is None else list(_of_parser(chosen.parser, words[1:], word, variables))
 

@@ -17,7 +17,7 @@ from traitlets import Enum, Float, Int, observe
 from jactors import session
 from jactors.actors.decorator import created
 from jactors.notebook.cell import run
-from jactors.notebook.command import CELL_PARSER, COMMANDS, HelpShown, command, overview, split
+from jactors.notebook.command import CELL_PARSER, COMMANDS, HelpShown, command, in_order, overview, split
 from jactors.notebook.commands import gather
 from jactors.notebook.completion import install
 from jactors.notebook.stage import Part
@@ -51,7 +51,7 @@ def execute(line: str, *, magics: ActorMagics | None = None) -> Any:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"; did you mean %actor {near[0]}?" if near else ""
-        known = ", ".join(COMMANDS)
+        known = ", ".join(in_order())
         raise UsageError(f"%actor has no subcommand {name!r}{hint} (there are: {known}; see %actor --help)")
     chosen = COMMANDS[name]
     try:

@@ -171,8 +171,7 @@ def test_how_to_attach(cells):
         "there = Counter.options(name='there').remote(); there.add()",
         "%actor console there",
         "%actor connect there",
-        "%actor kill there\nimport time\nwhile 'there' in repr(jactors.util.list_named_actors()): time.sleep(0.01)\n"
-        "%actor connect there",
+        "%actor kill there\n%actor connect there",
     )
     assert re.search(r"-m jupyter_console --existing \S+\.json", texts(console))
     assert "BlockingKernelClient" in texts(connect)
