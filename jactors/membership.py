@@ -113,6 +113,10 @@ class Session:
                 entry.hold = self._hold_borrowed(id_, address)
         return entry
 
+    def cancel_borrowed(self, entry: Entry, *, recursive: bool, force: bool) -> None:
+        """End the call of another process that makes `entry`."""
+        self._desks.cancel(entry, recursive=recursive, force=force)
+
     def _hold_borrowed(self, id_: bytes, address: str) -> Held:
         """Keep the value of another process there."""
         try:

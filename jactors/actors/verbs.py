@@ -201,7 +201,7 @@ def cancel(ref: ObjectRef[Any] | ObjectRefGenerator, *, force: bool = False, rec
     Parameters
     ----------
     ref : ObjectRef or ObjectRefGenerator
-        One that has ended, or was put, is left alone.
+        One that has ended, or was put, is left alone. Whoever has the ref may cancel.
     force : bool
         End the worker that runs a task. Not for actors, as in Ray.
     recursive : bool
@@ -215,11 +215,13 @@ def cancel(ref: ObjectRef[Any] | ObjectRefGenerator, *, force: bool = False, rec
         raise TypeError(f"jactors.cancel() only supports object refs, got {type(ref).__name__}: {ref!r}")
     if force and not is_task(entry):
         raise ValueError("force=True is not supported for actor tasks: use jactors.kill(actor)")
-    number, origin = int.from_bytes(entry.id[16:24], "big"), entry.origin
+    origin = entry.origin
     if isinstance(origin, TaskPool):
-        origin.cancel(number, recursive=recursive, force=force)
+        origin.cancel(entry.number, recursive=recursive, force=force)
     elif isinstance(origin, Link):
-        origin.cancel(number, recursive=recursive)
+        origin.cancel(entry.number, recursive=recursive)
+    elif entry.address and not entry.done:
+        session.current().cancel_borrowed(entry, recursive=recursive, force=force)
 
 
 def interrupt(actor: ActorHandle[Any]) -> None:

@@ -78,6 +78,11 @@ class Entry:
         self.want: Callable[[], object] | None = None
         self._callbacks: list[Callable[[Entry], None]] | None = None
 
+    @property
+    def number(self) -> int:
+        """The number of the call that makes it, in the process that owns it."""
+        return int.from_bytes(self.id[16:24], "big")
+
     def end(self, payload: Payload) -> bool:
         """End in `payload`; return False if it had ended before (then nothing happens)."""
         with _lock:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -118,7 +118,9 @@ class Desk:
                 self.refused += 1
                 continue
             entry = self._exports.get(name)
-            if message.msg_type != messages.FETCH or entry is None:
+            if message.msg_type == messages.CANCEL:
+                self._cancel(entry, message.content)
+            elif message.msg_type != messages.FETCH or entry is None:
                 self._answer(idents, name, None)
             else:
                 entry.on_end(
@@ -126,6 +128,14 @@ class Desk:
                         lambda: self._answer(idents, name, entry)
                     )
                 )
+
+    @staticmethod
+    def _cancel(entry: Entry | None, content: Mapping[str, Any]) -> None:
+        """End the call that makes `entry`, as somebody wishes who has its ref; one that has ended is no error."""
+        origin: Any = entry.origin if entry is not None else None
+        if origin is not None and entry is not None:
+            how = {name: True for name in ("force",) if content.get(name)}
+            origin.cancel(entry.number, recursive=bool(content.get("recursive", True)), **how)
 
     def _answer(self, idents: list[bytes], name: str, entry: Entry | None) -> None:
         if self._router is None or self._signer is None:
@@ -164,18 +174,36 @@ class Desks:
         """Return an entry that fetches its value from `address` when somebody waits for it."""
         entry = Entry(id_)
         entry.address = address
-        entry.want = lambda: self._io.call_soon(lambda: self._fetch(entry, address))
+        entry.want = lambda: self._io.call_soon(lambda: self._fetch(entry))
         return entry
 
-    def _fetch(self, entry: Entry, address: str) -> None:
+    def _fetch(self, entry: Entry) -> None:
+        client = self._client(entry)
+        if client is None:
+            entry.end(Raised(_owner_died(entry)))
+        else:
+            client.fetch(entry)
+
+    def _client(self, entry: Entry) -> _Client | None:
+        """Return the connection to the desk of the owner; None where it has gone."""
+        address = entry.address
         client = self._clients.get(address)
         if client is None:
             try:
                 client = self._clients[address] = _Client(self._io, Path(address), self._claim)
             except (OSError, ValueError, KeyError):
-                entry.end(Raised(_owner_died(entry)))
-                return
-        client.fetch(entry)
+                pass
+        return client
+
+    def cancel(self, entry: Entry, *, recursive: bool, force: bool) -> None:
+        """Ask the owner of `entry` to end the call that makes it. From any thread."""
+
+        def ask() -> None:
+            client = self._client(entry)
+            if client is not None:
+                client.send(messages.CANCEL, {"id": entry.id.hex(), "recursive": recursive, "force": force})
+
+        self._io.call_soon(ask)
 
     def close(self) -> None:
         """Give up what is still awaited."""
@@ -206,7 +234,15 @@ class _Client:
         waiting = self._wanted.setdefault(name, [])
         waiting.append(entry)
         if len(waiting) == 1:
-            self._socket.send_multipart(self._signer.pack(messages.FETCH, {"id": name}))
+            self.send(messages.FETCH, {"id": name})
+        else:
+            self._look()
+
+    def send(self, msg_type: str, content: dict[str, Any]) -> None:
+        self._socket.send_multipart(self._signer.pack(msg_type, content))
+        self._look()
+
+    def _look(self) -> None:
         self._on_reply()
         self._on_monitor()
 

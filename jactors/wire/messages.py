@@ -29,6 +29,7 @@ from jactors.errors import ProtocolError
 
 __all__ = [
     "CALL",
+    "CANCEL",
     "DELIMITER",
     "FETCH",
     "FETCHED",
@@ -48,11 +49,13 @@ REPLY = "actor_call_reply"
 #: A process asks the owner of a value for it, and is answered.
 FETCH = "object_request"
 FETCHED = "object_reply"
+#: A process asks the owner of a value to end the call that makes it.
+CANCEL = "object_cancel"
 #: On iopub: what the actor says about itself.
 STATUS = "actor_status"
 
 #: Refused where their number is not new.
-_NUMBERED = frozenset({CALL, REPLY, FETCH, FETCHED})
+_NUMBERED = frozenset({CALL, REPLY, FETCH, FETCHED, CANCEL})
 
 PROTOCOL_VERSION = "5.4"
 

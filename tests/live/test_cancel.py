@@ -83,11 +83,21 @@ class Works:
     def parent(self, child, ready):
         return jactors.get(child.spin.remote(ready))
 
-    def cancels(self, box):
-        jactors.cancel(box[0])
+    def cancels(self, box, recursive=True):
+        jactors.cancel(box[0], recursive=recursive)
+
+    def gets(self, box):
+        return jactors.get(box[0])
 
     def pid(self):
         return os.getpid()
+
+
+@jactors.remote
+def spin_for_ever(ready):
+    open(ready, "w").close()
+    while True:
+        pass
 
 
 class WorksAsync:
@@ -358,15 +368,45 @@ def test_cancel_that_is_not_recursive_leaves_the_child(session, ready, parent):
     assert got(behind) == ["spin", "ended"]
 
 
-@pytest.mark.xfail(reason="a borrowed entry has no origin, and the desk knows no cancel")
-def test_cancel_from_another_process_that_got_the_ref(actor, ready):
+@pytest.mark.parametrize("recursive", [True, False])
+def test_cancel_from_another_process_that_got_the_ref(actor, ready, recursive):
+    """RAY_API 3: Any process that received the ref may cancel."""
     other = Sync.remote()
     ref = actor.spin.remote(str(ready))
     until_exists(ready)
+    got(other.cancels.remote([ref], recursive=recursive))
+    with pytest.raises(exceptions.TaskCancelledError):
+        jactors.get(ref, timeout=TIMEOUT)
+    assert actor.log() == ["spin", "ended"]
+
+
+def test_a_borrower_sees_that_somebody_has_cancelled(actor, ready):
+    """RAY_API 3: the ref of a cancelled call raises in every process that has it."""
+    other = Sync.remote()
+    ref = actor.spin.remote(str(ready))
+    until_exists(ready)
+    waits = other.gets.remote([ref])
+    jactors.cancel(ref)
+    with pytest.raises(exceptions.TaskCancelledError):
+        jactors.get(waits, timeout=TIMEOUT)
+
+
+def test_cancel_of_a_borrowed_task(session, ready):
+    other = Sync.remote()
+    ref = spin_for_ever.remote(str(ready))
+    until_exists(ready)
     got(other.cancels.remote([ref]))
     with pytest.raises(exceptions.TaskCancelledError):
-        jactors.get(ref, timeout=2)
-    assert actor.log() == ["spin", "ended"]
+        jactors.get(ref, timeout=TIMEOUT)
+
+
+def test_cancel_of_a_borrowed_ref_that_has_ended_does_nothing(actor, session):
+    other = Sync.remote()
+    put, ended = jactors.put(1), actor.log.remote()
+    jactors.get(ended, timeout=TIMEOUT)
+    got(other.cancels.remote([put]))
+    got(other.cancels.remote([ended]))
+    assert jactors.get([put, ended]) == [1, []]
 
 
 def test_a_cancelled_call_is_never_retried(session, ready):
