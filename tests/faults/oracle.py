@@ -47,7 +47,8 @@ class Fate:
     seq: int
     #: Times it may be run again; -1 without limit.
     retries: int = 0
-    #: Each time that its ref ended: (True, call, incarnation, pid) of the answer, or (False, name of the error).
+    #: Each time that its ref ended: (True, call, incarnation, pid) of the answer, (True,) where nobody has looked at
+    #: it, or (False, name of the error).
     ends: tuple[tuple[object, ...], ...] = ()
     #: Nobody can say how it ended: the caller was killed.
     orphaned: bool = False
@@ -83,9 +84,9 @@ def _of_call(fate: Fate, runs: Sequence[Run]) -> list[str]:
     if answered:
         if not runs:
             lines.append("answered, and never ran")
-        elif said[0] != fate.call:
+        elif said and said[0] != fate.call:
             lines.append(f"got the answer of {said[0]}")
-        elif tuple(said[1:]) not in [(run.incarnation, run.pid) for run in runs]:
+        elif said and tuple(said[1:]) not in [(run.incarnation, run.pid) for run in runs]:
             lines.append(f"its answer is of a run that is not in the ledger: incarnation {said[1]}, pid {said[2]}")
     return lines
 

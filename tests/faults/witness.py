@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import threading
 import time
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from jactors.context import current_actor
 from jactors.testing import OnPickle, OnUnpickle, misbehave
 from tests.faults.oracle import Fate, Run, complaints
 
-__all__ = ["PATIENCE", "AsyncWitness", "Book", "Witness", "children_gone", "read_ledger", "until"]
+__all__ = ["PATIENCE", "AsyncWitness", "Book", "Witness", "children_gone", "read_diary", "read_ledger", "until"]
 
 #: Seconds after which what should happen counts as not happening.
 PATIENCE = 30
@@ -115,6 +117,31 @@ class Witness:
         note(self.ledger, call)
         return function(*args)
 
+    def spin(self, call, seconds):
+        """Be busy in Python for so many seconds."""
+        answer = note(self.ledger, call)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pass
+        return answer
+
+    def child(self, call):
+        """Leave a child behind, in a session of its own."""
+        answer = note(self.ledger, call)
+        subprocess.Popen(["setsid", "sleep", "1000"], stdin=subprocess.DEVNULL)
+        return answer
+
+    def relay(self, call, other, n, diary):
+        """Make n calls of another actor, as a caller of its own, and wait for them."""
+        answer = note(self.ledger, call)
+        book = Book(self.ledger, f"{call}@{os.getpid()}", diary)
+        try:
+            refs = [book.submit(other, "work") for _ in range(n)]
+            jactors.wait(refs, num_returns=n, timeout=PATIENCE)
+            return answer
+        finally:
+            book.close()
+
     def pid(self):
         return os.getpid()
 
@@ -149,13 +176,16 @@ class Book:
         Where the actors write.
     caller : str
         A name of its own, one a process and thread: order is promised to one caller.
+    diary : path, optional
+        A file that survives this process: see `read_diary`.
     """
 
-    def __init__(self, ledger, caller="test"):
+    def __init__(self, ledger, caller="test", diary=None):
         self.ledger = str(ledger)
         self.caller = caller
         self._numbers = count(1)
-        self._entries = []
+        self._entries = {}
+        self._diary = None if diary is None else os.open(diary, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def submit(self, handle, method, *args, retries=None, ordered=True, opaque=False, **options):
         """Submit a call; return its ref. `opaque`: its value is not looked at."""
@@ -163,26 +193,34 @@ class Book:
         call = f"{self.caller}/{seq}"
         if retries is not None:
             options["max_task_retries"] = retries
-        bound = getattr(handle, method)
-        ref = (bound.options(**options) if options else bound).remote(call, *args)
-        if retries is None:
+        else:
             retries = handle._home.link.traffic.retries
+        bound = getattr(handle, method)
+        fate = Fate(call, handle._home.actor_id, self.caller, seq, retries, ordered=ordered)
+        self._write("call", call, fate.actor, self.caller, seq, retries, ordered)
+        ref = (bound.options(**options) if options else bound).remote(call, *args)
         ends = []
-        self._entries.append((call, handle._home.actor_id, seq, retries, ordered, ends))
-        fate_of = ref._stream.end if hasattr(ref, "_stream") else ref._entry
-        fate_of.on_end(lambda entry: ends.append(_end(entry, opaque or hasattr(ref, "_stream"))))
+        self._entries[call] = fate, ends
+        opaque = opaque or hasattr(ref, "_stream")
+
+        def ended(entry):
+            ends.append(end := _end(entry, opaque))
+            self._write("end", call, *end)
+
+        (ref._stream.end if hasattr(ref, "_stream") else ref._entry).on_end(ended)
         return ref
+
+    def _write(self, *what):
+        if self._diary is not None:
+            os.write(self._diary, json.dumps(what).encode() + b"\n")
 
     def fates(self):
         """Return what has become of each call so far."""
-        return [
-            Fate(call, actor, self.caller, seq, retries, tuple(ends), ordered=ordered)
-            for call, actor, seq, retries, ordered, ends in list(self._entries)
-        ]
+        return [replace(fate, ends=tuple(ends)) for fate, ends in list(self._entries.values())]
 
     def unended(self):
         """Return the calls that have not ended."""
-        return [entry[0] for entry in list(self._entries) if not entry[5]]
+        return [call for call, (_, ends) in list(self._entries.items()) if not ends]
 
     def runs(self):
         """Return what the ledger holds."""
@@ -194,11 +232,30 @@ class Book:
         until(lambda: not any(book.unended() for book in books), f"the end of {self.unended()[:5]}")
         assert complaints([fate for book in books for fate in book.fates()], self.runs()) == []
 
+    def close(self):
+        """Write no more."""
+        if self._diary is not None:
+            os.close(self._diary)
+            self._diary = None
+
+
+def read_diary(path):
+    """Return the fates of the calls of a process that may have been killed: nobody knows how its last ones ended."""
+    fates = {}
+    for line in Path(path).read_text().splitlines():
+        what, call, *rest = json.loads(line)
+        if what == "call":
+            actor, caller, seq, retries, ordered = rest
+            fates[call] = Fate(call, actor, caller, seq, retries, ordered=ordered, orphaned=True)
+        else:
+            fates[call] = replace(fates[call], ends=(*fates[call].ends, tuple(rest)), orphaned=False)
+    return list(fates.values())
+
 
 def _end(entry, opaque):
     payload = entry.payload
-    if opaque:
-        return False, "opaque"
+    if opaque and not payload.failed:
+        return (True,)
     try:
         return True, *payload.load()
     except BaseException as error:

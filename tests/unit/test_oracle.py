@@ -28,6 +28,7 @@ def test_all_promises_kept():
         fate(3, FAILED),  # ran, and died of it
         fate(4, answer(4, 2, 200), retries=1),
         fate(5, orphaned=True),
+        fate(6, (True,)),
         fate(1, (True, "d/1", 2, 200), caller="d"),
     ]
     runs = [
@@ -37,6 +38,7 @@ def test_all_promises_kept():
         Run("c/4", "a", 2, 200),
         Run("d/1", "a", 2, 200),
         Run("c/5", "a", 2, 200),
+        Run("c/6", "a", 2, 200),
     ]
     assert complaints(fates, runs) == []
 
@@ -47,6 +49,7 @@ def test_all_promises_kept():
         ([fate(1)], [ONE], "c/1: never ended"),
         ([fate(1, answer(), FAILED)], [ONE], "c/1: ended 2 times"),
         ([fate(1, answer())], [], "c/1: answered, and never ran"),
+        ([fate(1, (True,))], [], "c/1: answered, and never ran"),
         ([fate(1, answer())], [ONE, ONE], "c/1: ran 2 times, 1 at most were allowed"),
         ([fate(1, FAILED)], [ONE, ONE], "c/1: ran 2 times, 1 at most were allowed"),
         ([fate(1, FAILED, retries=1)], [ONE] * 3, "c/1: ran 3 times, 2 at most were allowed"),
