@@ -187,14 +187,16 @@ class Book:
         self._entries = {}
         self._diary = None if diary is None else os.open(diary, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def submit(self, handle, method, *args, retries=None, ordered=True, opaque=False, **options):
+    def submit(self, handle, method, *args, retries=None, opaque=False, **options):
         """Submit a call; return its ref. `opaque`: its value is not looked at."""
         seq = next(self._numbers)
         call = f"{self.caller}/{seq}"
+        traffic = handle._home.link.traffic
+        ordered = traffic.ordered
         if retries is not None:
             options["max_task_retries"] = retries
         else:
-            retries = handle._home.link.traffic.retries
+            retries = traffic.retries
         bound = getattr(handle, method)
         fate = Fate(call, handle._home.actor_id, self.caller, seq, retries, ordered=ordered)
         self._write("call", call, fate.actor, self.caller, seq, retries, ordered)
