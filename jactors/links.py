@@ -5,6 +5,7 @@ Turns what supervisors say of actors into what links do, and into errors that sa
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import threading
@@ -29,6 +30,9 @@ log = logging.getLogger("jactors")
 
 #: Seconds for replies that a dead actor had still sent to arrive.
 GRACE = 0.01
+
+#: Seconds between two tries to connect where descriptors are lacking.
+RETRY = 0.5
 
 #: Actors of which the last state is remembered.
 _MEMORY = 2000
@@ -167,8 +171,11 @@ class Links:
             link.window.label = f"{event['class_name']} pid={event['pid']}"
             try:
                 link.connect(Connection.read(event["connection_file"]))
-            except (OSError, ValueError, KeyError) as error:  # it has died meanwhile: that event follows
-                log.debug("cannot connect to %s: %s", link.window.label, error)
+            except (OSError, ValueError, KeyError) as error:
+                if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                    self._starve(link, event, error)
+                else:  # it has died meanwhile: that event follows
+                    log.debug("cannot connect to %s: %s", link.window.label, error)
                 return
         if state == "ALIVE" and event["event"] == "state":
             link.open()
@@ -176,6 +183,19 @@ class Links:
             self._end_later(event, lambda: link.fail(_unavailable(event), for_good=False))
         elif state == "DEAD":
             self._end_later(event, lambda: self._bury(actor_id, link, event))
+
+    def _starve(self, link: Link, event: dict[str, Any], error: OSError) -> None:
+        """Say that there is no descriptor left to talk to an actor with, and try again while nothing newer is known."""
+        reason = f"this process cannot talk to it: {error.strerror}; let go of some actors, or raise `ulimit -n`"
+        link.fail(_unavailable({**event, "reason": reason}), for_good=False, unborn=False)
+        actor_id = event["actor_id"]
+        told = self.told[actor_id]
+
+        def again() -> None:
+            if self.told.get(actor_id) is told:
+                self.on_event(event)
+
+        self._io.call_later(RETRY, again)
 
     def _end_later(self, event: dict[str, Any], end: Callable[[], None]) -> None:
         """End an incarnation when its last replies have had time to arrive, or the next one is there."""
@@ -223,7 +243,7 @@ def _fields(event: dict[str, Any]) -> dict[str, Any]:
     reason = event.get("reason") or ""
     if event.get("killed"):
         reason = f"it was killed by {event['killed']}" if event["killed"].startswith("`") else event["killed"]
-        if not event.get("pid"):
+        if not event.get("incarnation"):
             reason += "; the actor never ran: it was cancelled before it started"
     elif event.get("released"):
         reason = "all references to the actor were removed"

@@ -13,6 +13,7 @@ a directory or symlink that somebody else put there first is refused; a socket p
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -40,6 +41,9 @@ __all__ = [
 #: The longest path below a session's directory: ``/`` + 10 hex digits + ``-5`` for a socket.
 _SOCKET_TAIL = 9 + 11 + 2
 _SOCKET_LIMIT = 107
+
+#: Bytes that a session needs at least: sockets, a log, and the creation files of a few actors.
+_ROOM = 256 << 10
 
 
 def private_dir(path: Path) -> Path:
@@ -99,8 +103,29 @@ def _check_parent(folder: Path) -> None:
 
 
 def session_dir(session: str) -> Path:
-    """Return the directory of one session, made if need be."""
-    return private_dir(base_dir() / session)
+    """Return the directory of one session, made if need be.
+
+    Raises
+    ------
+    OSError
+        There is no room for a session, or the file system is read-only. Nothing is left of it.
+    """
+    folder = base_dir() / session
+    if folder.exists():
+        return private_dir(folder)
+    cure = "make room, or set JUPYTER_RUNTIME_DIR to another place"
+    full = False
+    try:
+        if hasattr(os, "statvfs"):
+            room = os.statvfs(folder.parent)
+            full = room.f_bavail * room.f_frsize < _ROOM
+        if not full:
+            return private_dir(folder)
+    except OSError as error:
+        if error.errno in (errno.EROFS, errno.EDQUOT):
+            raise OSError(error.errno, f"{error.strerror}: {cure}", str(folder)) from None
+        raise
+    raise OSError(errno.ENOSPC, f"no room for a session's files: {cure}", str(folder))
 
 
 def connection_file(session: str, actor_id: str) -> Path:
@@ -147,7 +172,9 @@ def write_private(path: Path, data: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
         aside.replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # "No space left on device" alone says too little
         aside.unlink(missing_ok=True)
         raise
 

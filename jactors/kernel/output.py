@@ -78,8 +78,15 @@ class ActorStream(OutStream):
             # Whoever relays it keeps what a call has printed: `ref.stdout`. Until the next call: see `Output.enter`.
             self.set_thread_parent({"header": {**header, "call": call.task_id}})
         super().write(string)
-        os.write(self._original_stdstream_copy, string.encode(errors="replace"))
+        self._log(string.encode(errors="replace"))
         return len(string)
+
+    def _log(self, data: bytes) -> None:
+        """Write to the log file; a full disk must not become an error of whoever prints."""
+        try:
+            os.write(self._original_stdstream_copy, data)
+        except OSError:
+            pass  # it has been published
 
     def _watch_pipe_fd(self) -> None:
         """Publish and log what children, and native code, write to the descriptor. In a thread of its own."""
@@ -106,7 +113,7 @@ class ActorStream(OutStream):
         super().write(read.decode(errors="replace"))
         if token is not None:
             self.reset_thread_parent(token)
-        os.write(self._original_stdstream_copy, read)
+        self._log(read)
 
     def settled(self) -> bool:
         """Return whether all that was written to the descriptor has been published."""

@@ -88,7 +88,10 @@ class ForkServer:
         os.setsid()
         os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 1 << 20 else 1 << 16)
         null = os.open(os.devnull, os.O_RDONLY)
-        log = os.open(spec.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            log = os.open(spec.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError:  # the disk is full: an actor without a log
+            log = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 0)
         os.dup2(log, 1)
         os.dup2(log, 2)

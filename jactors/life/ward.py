@@ -175,9 +175,15 @@ class Ward:
 
     def _launch(self, actor: Actor) -> None:
         actor.line = None
-        actor.write_connection_file(tcp=self._tcp)
-        actor.started_at = time.time()
-        actor.pid = self._launcher.launch(actor, self._grants[actor.actor_id], self._address)
+        try:
+            actor.write_connection_file(tcp=self._tcp)
+            actor.started_at = time.time()
+            actor.pid = self._launcher.launch(actor, self._grants[actor.actor_id], self._address)
+        except OSError as error:  # a full disk; no descriptor, no process left
+            reason = f"its process cannot be started: {error}"
+            self.later(0.0, actor, machine.Kill(reason=reason, for_good=False))
+            self.later(0.0, actor, machine.Exited(exitcode=None, signal=None))
+            return
         self._processes[actor.pid] = actor
         patience = actor.request["start_timeout"]
         if patience is not None:

@@ -64,8 +64,17 @@ class Connection:
     def socket(
         self, context: zmq.Context[Any], kind: int, channel: str, *, identity: bytes | None = None
     ) -> zmq.Socket[bytes]:
-        """Return a new socket connected to `channel`, without high-water mark, encrypted where the file says so."""
-        socket: zmq.Socket[bytes] = context.socket(kind)
+        """Return a new socket connected to `channel`, without high-water mark, encrypted where the file says so.
+
+        Raises
+        ------
+        OSError
+            This process has no descriptor left.
+        """
+        try:
+            socket: zmq.Socket[bytes] = context.socket(kind)
+        except zmq.ZMQError as error:
+            raise OSError(error.errno, error.strerror) from error
         socket.linger = 0
         socket.hwm = 0
         if identity is not None:

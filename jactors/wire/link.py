@@ -308,9 +308,9 @@ class Link:
         sender = self._sender + new_token(4)
         self._door.connect(connection)
         with self._lock:
+            self._dealer = connection.socket(self._io.context, zmq.DEALER, "shell", identity=sender.encode())
             self._signer = messages.Signer(connection.key, sender)
             self.incarnation = connection.incarnation
-            self._dealer = connection.socket(self._io.context, zmq.DEALER, "shell", identity=sender.encode())
             self._fd = descriptor(self._dealer)
             if self._reader == 0:
                 self._io.register(self._fd, self._on_shell)
@@ -327,14 +327,15 @@ class Link:
             ended = self._pump()
         _deliver(ended)
 
-    def fail(self, why: Callable[[], BaseException], *, for_good: bool) -> None:
+    def fail(self, why: Callable[[], BaseException], *, for_good: bool, unborn: bool | None = None) -> None:
         """The incarnation has died: end its calls in ``why()``; all later ones too if `for_good`.
 
-        Replies that had arrived are delivered first. Calls that may be sent again wait for `open`.
+        Replies that had arrived are delivered first. Calls that may be sent again wait for `open`; all do where it
+        was never alive, unless `unborn` is False.
         """
         with self._lock:
             ended = self._drain()
-            unborn = not self._open and self._down is None
+            unborn = not self._open and self._down is None if unborn is None else unborn
             self._open = False
             if for_good:
                 self._closed = why

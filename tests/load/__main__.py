@@ -32,7 +32,12 @@ def main() -> None:
             print(f"FAILED ({done.returncode})\n{done.stdout[-2000:]}")
         else:
             told = json.loads(done.stdout.splitlines()[-1])
-            print(", ".join(f"{key} {value:,.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in told.items()))
+            print(
+                ", ".join(
+                    f"{key} {value:,.4g}" if isinstance(value, float) else f"{key} {value}"
+                    for key, value in told.items()
+                )
+            )
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 
 import psutil
 
@@ -206,7 +204,7 @@ class Large(Worker):
 
 @scenario(2_200_000_000, 60_000_000)
 def large_values(n):
-    """An argument and a result of so many bytes; meanwhile control answers. Memory is counted in copies of the value."""
+    """An argument and a result of so many bytes; meanwhile control answers. Memory in copies of the value."""
     import numpy as np
 
     array = np.full(n, 3, dtype=np.uint8)
