@@ -80,6 +80,10 @@ def _settle_in() -> None:
         from jactors.notebook.rerun import watch  # root: only where there is a notebook
 
         watch(shell)
+        if hasattr(shell, "kernel"):
+            from jactors.notebook.stopping import install  # root: only where there is a notebook
+
+            install(shell.kernel)
 
 
 _settle_in()

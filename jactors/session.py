@@ -24,6 +24,7 @@ from jactors import places, registry
 from jactors.context import WORKER, current_actor, current_call
 from jactors.errors import JactorsError
 from jactors.ids import new_token
+from jactors.interruption import stop
 from jactors.launch import pinning
 from jactors.launch.forkserver import bootstrap
 from jactors.life.sweep import COOKIE, end_processes
@@ -260,11 +261,9 @@ def interrupting(entries: Sequence[Entry]) -> Iterator[None]:
         # A call that was cancelled itself: `cancel` says whether what it waits for goes with it.
         cancelled = call is not None and call.flags.get("cancelled")
         if not cancelled and os.environ.get("JACTORS_INTERRUPT_AWAITED", "1") != "0":
-            pending = [entry for entry in entries if not entry.done and isinstance(entry.origin, Link)]
-            for entry in pending:
-                entry.origin.cancel(int.from_bytes(entry.id[16:24], "big"))
-            # So that the next cell finds the actor idle; a second Ctrl-C, or a long call of native code, ends it.
-            wait_entries(pending, timeout=2.0, enough=lambda ended, failed: ended >= len(pending))
+            said = stop(entries, {} if _session is None else _session.links.told)
+            if said is not None and current_actor() is None:
+                raise said from None
         raise
 
 

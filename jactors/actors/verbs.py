@@ -149,7 +149,7 @@ def wait(
     ended = sum(entry.done for entry in entries)
     if ended < num_returns and not (deadline is not None and timeout == 0):
         enough: Callable[[int, bool], bool] = lambda ended, failed: ended >= num_returns  # noqa: E731
-        with session.letting_go():
+        with session.letting_go(), session.interrupting(entries):
             wait_entries(entries, timeout=timeout, enough=enough)
     ready: list[ObjectRef[T]] = []
     rest: list[ObjectRef[T]] = []

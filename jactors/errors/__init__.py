@@ -19,7 +19,6 @@
     ├── PendingCallsLimitExceeded, InsufficientResourcesError, RuntimeEnvSetupError
     └── ProtocolError                 a bug in jactors
     ActorExit                         a SystemExit: how `exit_actor` leaves
-    Interrupted                       a KeyboardInterrupt that says what it has interrupted
 
 Guarantees: every error survives pickling with its fields, a user's exception inside one as well,
 whatever signature its ``__init__`` has; none fails while it is printed.
@@ -38,7 +37,6 @@ from jactors.errors.actor import (
     ActorUnavailableError,
     ReloadError,
 )
-from jactors.errors.interrupt import Interrupted
 from jactors.errors.limit import (
     InsufficientResourcesError,
     PendingCallsLimitExceeded,
@@ -61,7 +59,6 @@ __all__ = [
     "CheckpointError",
     "GetTimeoutError",
     "InsufficientResourcesError",
-    "Interrupted",
     "JactorsError",
     "ObjectLostError",
     "OwnerDiedError",

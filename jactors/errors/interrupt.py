@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["Interrupted"]
+__all__ = ["interrupted"]
 
 
-class Interrupted(KeyboardInterrupt):
-    """The user has stopped the waiting; the text says what that has interrupted, and what it could not."""
+def interrupted(text: str) -> KeyboardInterrupt:
+    """Return a KeyboardInterrupt that says what it has interrupted; in a notebook, in that one line.
 
-    def _render_traceback_(self) -> list[str]:
-        """Say it in one line, in a notebook: where the waiting was is no news to who has stopped it."""
-        return [f"KeyboardInterrupt: {self}"]
+    No class of its own: the interpreter ends a script as Ctrl-C does, by the signal, for this very type only.
+    """
+    error = KeyboardInterrupt(text)
+    # IPython asks for it. Where the waiting was is no news to who has stopped it.
+    error._render_traceback_ = lambda: [f"KeyboardInterrupt: {text}"]  # type: ignore[attr-defined]
+    return error

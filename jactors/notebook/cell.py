@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 from jactors import session
 from jactors.actors.handle import home_of
 from jactors.actors.verbs import get
-from jactors.errors import ActorUnavailableError, Interrupted
+from jactors.errors import ActorUnavailableError
+from jactors.errors.interrupt import interrupted
 from jactors.links import death_of
 from jactors.notebook.stage import CellError, Part, Stage
 from jactors.notebook.target import told_of
@@ -70,7 +71,7 @@ class _Run:
                 self._start(part, now)
             self._wait()
         except KeyboardInterrupt:
-            raise Interrupted(self._interrupt()) from None
+            raise interrupted(self._interrupt()) from None
         finally:
             for part in self._parts:
                 self._relay.divert(part.token, None)

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from jactors.ids import JobID, ObjectID, TaskID
 from jactors.objects.store import Entry
 
-__all__ = ["ObjectRef", "RefRuntime", "bind"]
+__all__ = ["ObjectRef", "RefRuntime", "awaited", "bind"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -46,6 +46,10 @@ def bind(runtime: Callable[[], RefRuntime]) -> None:
     """Say how to get at the session that serves the refs of this process, when one is needed."""
     global _runtime  # noqa: PLW0603 - the session's module, once
     _runtime = runtime
+
+
+#: What is awaited in this process at the moment, for whoever presses the stop button.
+awaited: dict[object, Entry] = {}
 
 
 class ObjectRef(Generic[T_co]):
@@ -124,7 +128,12 @@ class ObjectRef(Generic[T_co]):
         return asyncio.wrap_future(self.future())
 
     def __await__(self) -> Generator[Any, None, T_co]:
-        return self.as_future().__await__()
+        key = object()
+        awaited[key] = self._entry
+        try:
+            return (yield from self.as_future())
+        finally:
+            del awaited[key]
 
     def _on_completed(self, callback: Callable[[Any], None]) -> None:
         """Call `callback` with the value or the exception, in a thread of jactors."""

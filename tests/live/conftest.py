@@ -90,6 +90,22 @@ def notebook(environment, launcher):
         cells("jactors.shutdown()")
 
 
+@pytest.fixture(scope="module")
+def page(environment, launcher):
+    """A notebook kernel with a client that can type, stop a cell and press Tab; with a session of four cores."""
+    from jupyter_client import KernelManager
+
+    from tests.live.page import Notebook
+
+    manager = KernelManager(kernel_name="python3", transport="ipc")
+    manager.start_kernel(env=environment)
+    page = Notebook(manager)
+    page.run(f"import jactors\ncontext = jactors.init(num_cpus=4, launcher={launcher!r})")
+    yield page
+    page.run("jactors.shutdown()")
+    page.close()
+
+
 def texts(outputs, name="stdout"):
     """All the text that one stream of a cell shows."""
     return "".join(output.text for output in outputs if output.output_type == "stream" and output.name == name)

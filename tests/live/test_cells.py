@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import queue
-import textwrap
 import time
 
 import pytest
-from jupyter_client import KernelManager
 
-from tests.live.conftest import PATIENCE, texts, until_exists
+from tests.live.conftest import texts, until_exists
+from tests.live.page import PATIENCE, failed, printed, shown, until_printed
 
 SETUP = """
-    import jactors
     %load_ext jactors
-    jactors.init(num_cpus=4, INIT)
     @jactors.remote
     class Counter:
         def __init__(self, n=0):
@@ -35,96 +31,10 @@ SETUP = """
 """
 
 
-class Notebook:
-    """A notebook's side of its kernel: runs a cell, answers what it asks, stops it, completes."""
-
-    def __init__(self, manager):
-        self.manager = manager
-        self.client = manager.client()
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=PATIENCE)
-
-    def begin(self, code):
-        return self.client.execute(textwrap.dedent(code).lstrip("\n"), allow_stdin=True)
-
-    def end(self, cell, *answers):
-        """Outputs of a cell that was begun, as nbformat has them; in "other" those of other cells."""
-        answers, outputs, idle, replied = list(answers), [], False, False
-        deadline = time.monotonic() + PATIENCE
-        while not (idle and replied):
-            assert time.monotonic() < deadline, outputs
-            try:
-                message = self.client.get_iopub_msg(timeout=0.05)
-            except queue.Empty:
-                message = None
-            try:
-                asked = self.client.get_stdin_msg(timeout=0)
-                outputs.append(("asked", asked["content"]))
-                self.client.input(answers.pop(0))
-            except queue.Empty:
-                pass
-            try:
-                replied = self.client.get_shell_msg(timeout=0)["parent_header"]["msg_id"] == cell or replied
-            except queue.Empty:
-                pass
-            if message is None or message["parent_header"].get("msg_id") != cell:
-                continue
-            if message["msg_type"] == "status":
-                idle = message["content"]["execution_state"] == "idle"
-            elif message["msg_type"] != "execute_input":
-                outputs.append((message["msg_type"], message["content"]))
-        return outputs
-
-    def run(self, code, *answers):
-        return self.end(self.begin(code), *answers)
-
-    def ask(self, number):
-        while True:
-            message = self.client.get_shell_msg(timeout=PATIENCE)
-            if message["parent_header"].get("msg_id") == number:
-                return message["content"]
-
-    def close(self):
-        self.client.stop_channels()
-        self.manager.shutdown_kernel()
-        self.manager.cleanup_resources()
-
-
-@pytest.fixture(scope="module")
-def page(environment, launcher):
-    manager = KernelManager(kernel_name="python3", transport="ipc")
-    manager.start_kernel(env=environment)
-    page = Notebook(manager)
-    assert printed(page.run(SETUP.replace("INIT", f"{launcher=!r}"))) == "[2, 3]\n"
-    yield page
-    page.run("jactors.shutdown()")
-    page.close()
-
-
-def printed(outputs, name="stdout"):
-    return "".join(content["text"] for kind, content in outputs if kind == "stream" and content["name"] == name)
-
-
-def shown(outputs):
-    return [content["data"] for kind, content in outputs if kind in ("display_data", "execute_result")]
-
-
-def failed(outputs):
-    (error,) = [content for kind, content in outputs if kind == "error"]
-    return error
-
-
-def until_printed(page, text):
-    """Wait until the running cell has printed it."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        assert time.monotonic() < deadline
-        try:
-            message = page.client.get_iopub_msg(timeout=1)
-        except queue.Empty:
-            continue
-        if message["msg_type"] == "stream" and text in message["content"]["text"]:
-            return
+@pytest.fixture(scope="module", autouse=True)
+def ready(page):
+    """The actors are there."""
+    assert printed(page.run(SETUP)) == "[2, 3]\n"
 
 
 def test_self_is_the_actor_and_what_it_shows_is_in_our_cell(page):

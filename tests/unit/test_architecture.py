@@ -44,6 +44,7 @@ STOREYS = {
     "jactors.ledger": 5,
     # The roots, one a kind of process: the driver, the actor, the supervisor.
     "jactors.holds": 6,  # wire and life meet: what supervisors count
+    "jactors.interruption": 5,
     "jactors.links": 6,  # wire and life meet: what supervisors say becomes what links do
     "jactors.membership": 7,
     "jactors.session": 8,
