@@ -46,10 +46,13 @@ class ActorIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
-    """One call while it runs: identifiers in hex, `method` as ``Counter.add``."""
+    """One call while it runs: identifiers in hex, `method` as ``Counter.add``, `name` as its caller calls it."""
 
     task_id: str
     method: str
+    name: str
+    #: Of a task: where its function is from.
+    module: str | None = None
     #: ``cancelled`` is set when somebody cancels the call while it runs.
     flags: dict[str, Any] = field(default_factory=dict)
 

@@ -208,6 +208,11 @@ class TaskOptions(_Place):
         """What to reserve while it runs."""
         return _demand(self)
 
+    @property
+    def room(self) -> int:
+        """How many values a generator may be ahead of who takes them; 0: any number."""
+        return _room(self.ignored)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodOptions:
@@ -262,6 +267,16 @@ class MethodOptions:
         if isinstance(parsed.num_returns, str) and not generator:
             raise ValueError(f"num_returns='{parsed.num_returns}' needs a generator method, one that yields.")
         return parsed
+
+    @property
+    def room(self) -> int:
+        """How many values a generator may be ahead of who takes them; 0: any number."""
+        return _room(self.ignored)
+
+
+def _room(said: Mapping[str, object]) -> int:
+    number = said.get(rules.BACKPRESSURE)
+    return number if isinstance(number, int) and number > 0 else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

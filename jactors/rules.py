@@ -161,6 +161,8 @@ returns = checked(
     lambda n: n in ("streaming", "dynamic") if isinstance(n, str) else n >= 0,
     "{name} must be >= 0, 'streaming' or 'dynamic' (for generators), or None.",
 )
+#: Ray's name for how many values a generator may be ahead.
+BACKPRESSURE = "_generator_backpressure_num_objects"
 backpressure = checked(lambda n: n == -1 or n > 0, "{name} must be > 0, or -1 to disable this feature.")
 
 
@@ -192,11 +194,11 @@ RAY_ACTOR = anything(
 RAY_TASK = anything(
     "scheduling_strategy placement_group placement_group_bundle_index placement_group_capture_child_tasks _labels "
     "label_selector fallback_strategy accelerator_type enable_task_events object_store_memory max_calls "
-    "_generator_backpressure_num_objects _metadata"
-)
+    "_metadata"
+) | {BACKPRESSURE: Rule((int, NoneType), backpressure)}
 RAY_METHOD = {
     **anything("enable_task_events tensor_transport _labels"),
-    "_generator_backpressure_num_objects": Rule((int, NoneType), backpressure),
+    BACKPRESSURE: Rule((int, NoneType), backpressure),
 }
 RAY_INIT = anything(
     "object_store_memory local_mode include_dashboard dashboard_host dashboard_port configure_logging "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -19,11 +20,14 @@ class ObjectRefGenerator:
     """Yields a ref for each value as soon as it is there: ``for ref in h.gen.remote()``, or ``async for``.
 
     Where the method raises, the ref behind its last value raises that error in `get`. Dropping the
-    generator does not stop the method; `cancel` does.
+    generator does not stop the method; `cancel` does. With ``_generator_backpressure_num_objects=k``
+    the method waits where `k` values were not taken, until this goes.
     """
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        if stream.room:
+            weakref.finalize(self, stream.let_go).atexit = False
 
     def __iter__(self) -> Iterator[ObjectRef[Any]]:
         return self

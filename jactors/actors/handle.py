@@ -186,7 +186,8 @@ class ActorMethod:
             known = [name for name in link.traffic.sizes if name is not None] or "none"
             raise ValueError(f"{home.class_name} has no concurrency group {group!r}; its groups: {known}")
         groups, needs, luggage = pack_arguments(args, kwargs, what=f"the arguments of {home.class_name}.{shape.name}")
-        number, task = session.current().new_id()
+        here = session.current()
+        number, task = here.new_id()
         returns = options.num_returns
         if returns is None:
             returns = STREAM if shape.generator else 1
@@ -196,7 +197,11 @@ class ActorMethod:
         stream = None
         entries: list[Entry] = []
         if returns == STREAM:
-            stream = Stream(lambda index: Entry(task + index.to_bytes(4, "big"), link))
+            if options.room and home.shape.is_async:
+                raise ValueError("_generator_backpressure_num_objects is not supported for an async actor")
+            stream = Stream(lambda index: Entry(task + index.to_bytes(4, "big"), link), options.room)
+            asked = {"sender": here.process, "number": number}
+            stream.tell = lambda taken: link.ask("actor_taken_request", {**asked, "taken": taken})
         else:
             entries = [Entry(task + index.to_bytes(4, "big"), link) for index in range(returns or 1)]
         call = Call(
@@ -209,6 +214,7 @@ class ActorMethod:
             retries=retries,
             stream=stream,
             luggage=[self._handle._hold, *luggage],
+            name=options.name,
         )
         if options.retry_exceptions and retries:
             call.retry_on = (Exception,) if isinstance(options.retry_exceptions, bool) else options.retry_exceptions

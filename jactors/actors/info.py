@@ -79,14 +79,16 @@ class RuntimeContext:
         return call.task_id if call is not None else None
 
     def get_task_name(self) -> str | None:
-        """Return the running call as ``Counter.add``; None outside a call."""
+        """Return the running call as ``Counter.add``, or as ``.options(name=...)`` said; None outside a call."""
         call = current_call.get()
-        return call.method if call is not None else None
+        return call.name if call is not None else None
 
     def get_task_function_name(self) -> str | None:
         """Return the running call as ``module.Counter.add``; None outside a call."""
         call, found = current_call.get(), user_class()
-        return f"{found.__module__}.{call.method}" if call is not None and found is not None else None
+        if call is None or found is None:
+            return None
+        return f"{call.module or found.__module__}.{call.method}"
 
     def is_canceled(self) -> bool:
         """Return whether somebody has cancelled the running call.

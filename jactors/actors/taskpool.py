@@ -37,7 +37,7 @@ from jactors.wire.call import Call
 from jactors.wire.creation import Creation
 from jactors.wire.link import Link
 
-__all__ = ["TASK", "Task", "TaskPool", "is_task", "pool_of"]
+__all__ = ["TASK", "Attempt", "Task", "TaskPool", "has_pool", "is_task", "pool_of"]
 
 #: Leases of one kind that a process asks for at a time: with more, those of others would wait behind them all.
 ASKED = 8
@@ -49,24 +49,25 @@ TASK = 1 << 62
 class Task:
     """One task: the call whose entries its refs name, and the attempt that runs now."""
 
-    __slots__ = ("attempt", "call", "cancelled", "context", "kind", "link", "name", "needs", "waits")
+    __slots__ = ("attempt", "call", "cancelled", "context", "function", "kind", "link", "name", "needs", "waits")
 
-    def __init__(self, call: Call, needs: list[Entry], name: str) -> None:
+    def __init__(self, call: Call, needs: list[Entry], name: str, function: str) -> None:
         self.call = call
         self.needs = needs
         self.name = name
+        self.function = function
         #: Of the submitting code: a worker is sent the task elsewhere, and its output belongs under this cell.
         self.context = copy_context()
         # --- all below: under the pool's lock
         self.waits = len(needs)
         self.cancelled = False
         self.kind: _Kind | None = None
-        self.attempt: _Attempt | None = None
+        self.attempt: Attempt | None = None
         #: The worker that runs it.
         self.link: Link | None = None
 
 
-class _Attempt(Call):
+class Attempt(Call):
     """One run of a task. Its stream is the task's: it hears nothing of a worker that has died."""
 
     __slots__ = ("fate",)
@@ -192,6 +193,20 @@ class TaskPool:
         else:
             link.cancel(attempt.number, recursive=recursive)
 
+    def taken(self, number: int, taken: int) -> None:
+        """Tell the worker that runs a task how many of its values were taken; the next one is told when it starts."""
+        with self._lock:
+            task = self._tasks.get(number)
+            attempt, link = (task.attempt, task.link) if task is not None else (None, None)
+        if attempt is not None and link is not None:
+            asked = {"sender": self.here.process, "number": attempt.number, "taken": taken}
+            link.ask("actor_taken_request", asked)
+
+    def tasks(self) -> list[tuple[Task, str, bool]]:
+        """Return the tasks that have not ended, the worker's id ("" for none yet), and whether arguments are there."""
+        with self._lock:
+            return [(task, task.link.actor_id if task.link else "", not task.waits) for task in self._tasks.values()]
+
     def _argument(self, task: Task, entry: Entry) -> None:
         payload = entry.payload
         if payload is not None and payload.failed:
@@ -266,7 +281,7 @@ class TaskPool:
                 self.here.watch.tell("release", lease=lease)
                 return
             call, number = task.call, self.here.new_id()[0]
-            task.attempt = attempt = _Attempt(
+            task.attempt = attempt = Attempt(
                 number=number,
                 method=call.method,
                 groups=call.groups,
@@ -298,7 +313,7 @@ class TaskPool:
         if task.cancelled:  # maybe before the link knew of it
             link.cancel(number)
 
-    def _ended(self, lease: str, kind: _Kind, task: Task, attempt: _Attempt) -> None:
+    def _ended(self, lease: str, kind: _Kind, task: Task, attempt: Attempt) -> None:
         """An attempt has ended: the task with it, or it runs once more."""
         call, link = task.call, task.link
         payloads = [entry.payload for entry in attempt.entries or [attempt.fate]]
@@ -350,3 +365,8 @@ def pool_of(here: session.Session) -> TaskPool:
         _pools.clear()
         pool = _pools[id(here)] = TaskPool(here)
     return pool
+
+
+def has_pool(here: session.Session) -> bool:
+    """Return whether this process has submitted a task."""
+    return id(here) in _pools

@@ -84,7 +84,10 @@ class RemoteFunction:
             returns = STREAM if self._shape.generator else 1
         elif isinstance(returns, str):
             returns = STREAM
-        stream = Stream(lambda index: Entry(task + index.to_bytes(4, "big"), pool)) if returns == STREAM else None
+        stream = None
+        if returns == STREAM:
+            stream = Stream(lambda index: Entry(task + index.to_bytes(4, "big"), pool), self._options.room)
+            stream.tell = lambda taken: pool.taken(number, taken)
         entries = [] if stream else [Entry(task + index.to_bytes(4, "big"), pool) for index in range(returns or 1)]
         submitted = Call(
             number=number,
@@ -99,7 +102,7 @@ class RemoteFunction:
         if self._options.retry_exceptions:
             chosen = self._options.retry_exceptions
             submitted.retry_on = (Exception,) if isinstance(chosen, bool) else chosen
-        pool.submit(Task(submitted, needs, name), self._options)
+        pool.submit(Task(submitted, needs, name, self._function.__qualname__), self._options)
         if stream is not None:
             return ObjectRefGenerator(stream)
         if returns == 1:

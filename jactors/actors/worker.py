@@ -28,7 +28,8 @@ class Worker:
                 function = self._functions[path] = pack.loads(read_private(path))
         call = current_call.get()
         if call is not None:
-            current_call.set(replace(call, method=name, task_id=task))
+            where: dict[str, Any] = {"method": function.__qualname__, "module": function.__module__}
+            current_call.set(replace(call, name=name, task_id=task, **where))
         self.__jactors_task__ = name
         return function(*args, **kwargs)
 

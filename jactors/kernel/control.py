@@ -59,6 +59,12 @@ def _inspect(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _taken(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """A caller has taken values of a generator that waits for that."""
+    kernel.taken((content["sender"], content["number"]), content["taken"])
+    return {}
+
+
 def _withdraw(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     """Interrupt a cell if it runs, pass it over when its turn comes if it waits."""
     return {"was": kernel.withdraw(str(content["token"]))}
@@ -71,11 +77,12 @@ HANDLERS: dict[str, Handler] = {
     "actor_complete_request": _complete,
     "actor_glance_request": glance,
     "actor_inspect_request": _inspect,
+    "actor_taken_request": _taken,
     "actor_withdraw_request": _withdraw,
 }
 
 #: Those that the control thread runs itself: they take microseconds and wait for nobody.
-QUICK = frozenset({"actor_cancel_request", "actor_withdraw_request"})
+QUICK = frozenset({"actor_cancel_request", "actor_taken_request", "actor_withdraw_request"})
 
 
 class Control:

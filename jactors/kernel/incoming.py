@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
 from jactors.wire.payload import Failed, Packed
 
-__all__ = ["STREAM", "Incoming", "Outcome"]
+__all__ = ["STREAM", "Incoming", "Outcome", "Room"]
 
 #: As a number of returns: a stream of values, each sent when it is there.
 STREAM = -1
 
 #: One result: its index (-1: all that have not come), and the payload; None is the end of a stream.
 Outcome = tuple[int, Packed | Failed | None]
+
+
+class Room:
+    """How far ahead of its caller a generator may be: it waits where nobody takes what it has yielded."""
+
+    def __init__(self, size: int, taken: int) -> None:
+        self._size = size
+        self._taken = taken
+        self._moved = threading.Event()
+
+    def move(self, taken: int) -> None:
+        """So many values were taken, in all. From the control thread."""
+        self._taken = max(self._taken, taken)
+        self._moved.set()
+
+    def wait(self, yielded: int) -> None:
+        """Block until there is room for one more; KeyboardInterrupt gets through, in a pool thread within `_STEP`."""
+        while yielded - self._taken >= self._size:
+            self._moved.clear()
+            if yielded - self._taken >= self._size:
+                self._moved.wait(_STEP)
+
+
+#: Seconds after which a thread that waits looks whether it was told to stop.
+_STEP = 0.05
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +57,10 @@ class Incoming:
     returns: int
     group: str | None
     groups: list[list[bytes]]
+    #: What it is called, where that is not the method.
+    name: str | None = None
+    #: Of a generator that must not be too far ahead.
+    room: Room | None = None
     #: ``cancelled``: somebody wants it to end. Shared with the call's context, set by the control thread.
     flags: dict[str, Any] = field(default_factory=dict)
 

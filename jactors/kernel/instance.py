@@ -175,6 +175,8 @@ class Instance:
             if part:
                 emit(call, part)
             self.interrupts.enter(call)
+            if call.room is not None:
+                call.room.wait(call.flags[_YIELDED])
         return self._exhausted(call)
 
     async def _stream_async(self, call: Incoming, values: AsyncIterator[Any], emit: Emit) -> list[Outcome]:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Any
+from weakref import WeakValueDictionary
 
 import zmq
 from ipykernel.ipkernel import IPythonKernel
@@ -26,7 +27,7 @@ from jactors.kernel.checkpoints import Checkpoints
 from jactors.kernel.control import Control
 from jactors.kernel.gate import Gate
 from jactors.kernel.guard import Guard
-from jactors.kernel.incoming import Incoming, Outcome
+from jactors.kernel.incoming import Incoming, Outcome, Room
 from jactors.kernel.instance import Instance
 from jactors.kernel.lanes import Bench, InlineLane, Lane, LoopLane, ThreadLane
 from jactors.kernel.mailbox import Mailbox
@@ -72,6 +73,8 @@ class ActorKernel(IPythonKernel):
         #: The token of the cell that runs; and of those that are not to run. Set, and added to, by the control thread.
         self._cell: str | None = None
         self._withdrawn: set[str] = set()
+        #: Of generators that must not be too far ahead, while they run.
+        self._rooms: WeakValueDictionary[tuple[str, int], Room] = WeakValueDictionary()
         self.control = Control(self)
         self.output = Output(self)
         notice_children()
@@ -175,7 +178,7 @@ class ActorKernel(IPythonKernel):
         if message.raw_parent != self._raw_parent:
             self._raw_parent, self._parent = message.raw_parent, message.parent
         calls, streams, at = [], [], 0
-        for number, method, returns, group, sizes in content["calls"]:
+        for number, method, returns, group, sizes, *more in content["calls"]:
             if not (isinstance(number, int) and isinstance(method, str) and isinstance(returns, int) and sizes):
                 raise ProtocolError(f"a call that makes no sense: {number!r}, {method!r}, {returns!r}, {sizes!r}")
             groups = []
@@ -184,10 +187,23 @@ class ActorKernel(IPythonKernel):
                 streams.append(groups[-1][0])
                 at += size
             call = (idents, message.raw_header, self._parent, message.sender, number, method, returns, group, groups)
-            calls.append(Incoming(*call))
+            calls.append(Incoming(*call) if not more else self._special(Incoming(*call), more[0]))
         messages.check_digest(message, streams)
         for each in calls:
             self.mailbox.put(each)
+
+    def _special(self, call: Incoming, more: dict[str, Any]) -> Incoming:
+        """Return a call that has a name of its own, or a generator that must not be too far ahead."""
+        call.name = more["name"]
+        if more["room"] > 0:
+            call.room = self._rooms[call.key] = Room(more["room"], more["taken"])
+        return call
+
+    def taken(self, key: tuple[str, int], number: int) -> None:
+        """The caller has taken so many values of a generator. In the control thread."""
+        room = self._rooms.get(key)
+        if room is not None:
+            room.move(number)
 
     @property
     def refused(self) -> int:

@@ -48,7 +48,7 @@ class Bench:
     def begin(self, call: Incoming) -> CallContext:
         """Say in the current context which call runs."""
         method = f"{self.instance.class_name}.{call.method}"
-        context = CallContext(task_id=call.task_id, method=method, flags=call.flags)
+        context = CallContext(task_id=call.task_id, method=method, name=call.name or method, flags=call.flags)
         current_call.set(context)
         return context
 

@@ -43,10 +43,15 @@ class Stream:
     ----------
     make : callable
         Makes the entry of an index.
+    room : int
+        How many values the producer may be ahead of who takes them; 0: any number.
     """
 
-    def __init__(self, make: Callable[[int], Entry]) -> None:
+    def __init__(self, make: Callable[[int], Entry], room: int = 0) -> None:
         self._make = make
+        self.room = room
+        #: Told how many values were taken, where there is `room` for so many only.
+        self.tell: Callable[[int], object] = lambda taken: None
         self._lock = threading.Lock()
         #: Entries that were not consumed.
         self._entries: dict[int, Entry] = {}
@@ -89,6 +94,14 @@ class Stream:
             if self._entry(self.consumed).payload is not END:
                 self._entries.pop(self.consumed, None)
                 self.consumed += 1
+        if self.room:
+            self.tell(self.consumed)
+
+    def let_go(self) -> None:
+        """Nobody will take any more: the producer need not wait for that."""
+        if self.room:
+            self.room = 0
+            self.tell(_WHOLE)
 
     def _entry(self, index: int) -> Entry:
         entry = self._entries.get(index)

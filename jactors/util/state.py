@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from jactors import session
+from jactors.actors.taskpool import TASK, Attempt, has_pool, pool_of
 from jactors.errors import JactorsError
 from jactors.links import death_of
 
@@ -103,7 +104,9 @@ class TaskState(_State):
     #: SUBMITTED_TO_WORKER: runs, or waits in the actor.
     state: str = _column(one_of=_TASK_STATES)
     job_id: str = _column()
+    #: "" where it is a task.
     actor_id: str = _column()
+    #: ACTOR_TASK or NORMAL_TASK.
     type: str = _column()
     func_or_class_name: str = _column()
     node_id: str = _column()
@@ -267,22 +270,34 @@ def _tasks() -> Iterator[TaskState]:
     if not session.is_initialized():
         return
     here = session.current()
-    calls = [(call.number, actor_id, call, sent) for actor_id, call, sent in here.links.calls()]
-    for number, actor_id, call, sent in sorted(calls, key=lambda each: each[0]):
-        told = here.links.told.get(actor_id, {})
-        name = f"{told.get('class_name', 'actor')}.{call.method}"
-        waiting = "PENDING_ARGS_AVAIL" if call.blocked else "PENDING_NODE_ASSIGNMENT"
+    told = here.links.told
+    found: list[tuple[int, dict[str, Any]]] = []
+    for actor_id, call, sent in here.links.calls():
+        if not isinstance(call, Attempt):  # which is one run of a task
+            method = f"{told.get(actor_id, {}).get('class_name', 'actor')}.{call.method}"
+            state = _task_state(ready=not call.blocked, sent=sent)
+            names = {"name": call.name or method, "func_or_class_name": method}
+            found.append((call.number, {**names, "state": state, "actor_id": actor_id, "type": "ACTOR_TASK"}))
+    for task, worker, ready in pool_of(here).tasks() if has_pool(here) else ():
+        names = {"name": task.name, "func_or_class_name": task.function}
+        state = _task_state(ready=ready, sent=bool(worker))
+        found.append(
+            (task.call.number, {**names, "state": state, "actor_id": "", "worker": worker, "type": "NORMAL_TASK"})
+        )
+    for number, columns in sorted(found, key=lambda each: each[0] & ~TASK):
+        worker = columns.pop("worker", columns["actor_id"])
         yield TaskState(
             task_id=f"{here.process}{number:016x}",
-            name=name,
-            state="SUBMITTED_TO_WORKER" if sent else waiting,
             job_id=here.id,
-            actor_id=actor_id,
-            type="ACTOR_TASK",
-            func_or_class_name=name,
             node_id=here.id,
-            worker_pid=told.get("pid") or 0,
+            worker_pid=told.get(worker, {}).get("pid") or 0,
+            **columns,
         )
+
+
+def _task_state(*, ready: bool, sent: bool) -> str:
+    waiting = "PENDING_NODE_ASSIGNMENT" if ready else "PENDING_ARGS_AVAIL"
+    return "SUBMITTED_TO_WORKER" if sent else waiting
 
 
 # ---------------------------------------------------------------------- filters

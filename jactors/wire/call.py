@@ -24,6 +24,7 @@ class Call:
         "groups",
         "luggage",
         "method",
+        "name",
         "number",
         "parent",
         "retries",
@@ -44,10 +45,13 @@ class Call:
         retries: int = 0,
         stream: Stream | None = None,
         luggage: Sequence[Any] = (),
+        name: str | None = None,
     ) -> None:
         #: Of the submitting process; with its name it is the task's identifier.
         self.number = number
         self.method = method
+        #: What it is called in lists, where that is not the method.
+        self.name = name
         #: The pickled arguments, then one group for each top-level ref among them.
         self.groups: list[Sequence[bytes]] = list(groups)
         self.entries = entries
@@ -78,7 +82,12 @@ class Call:
     def head(self) -> list[Any]:
         """Return what the actor reads of it in the signed content."""
         sizes = [len(group) for group in self.groups]
-        return [self.number, self.method, self.returns, self.group, sizes]
+        head = [self.number, self.method, self.returns, self.group, sizes]
+        room = self.stream.room if self.stream is not None else 0
+        if room or self.name:
+            taken = self.stream.consumed if self.stream is not None else 0
+            head.append({"name": self.name, "room": room, "taken": taken})
+        return head
 
     def results(self, index: int, payload: Payload | None) -> list[tuple[Entry, Payload]]:
         """Return the entries that one row of a reply ends: that of `index`, or all of them for -1."""

@@ -746,6 +746,13 @@ def test_task_id_of_a_ref_is_the_contexts(counter):
 # ---------------------------------------------------------------- 8. the runtime context
 
 
+def test_a_call_is_called_as_its_caller_says(counter):
+    """RAY_API 8: get_task_name() is "A.m", or the name of the options; get_task_function_name() stays the method's."""
+    named = jactors.get(counter.context.options(name="mine").remote())
+    assert named["task_name"] == "mine"
+    assert counter.context()["task_name"] == "Counter.context"
+
+
 def test_context_in_an_actor(session):
     counter = Counter.options(name="ctx", num_cpus=1, num_gpus=0.5).remote()
     seen = counter.context()

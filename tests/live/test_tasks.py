@@ -468,6 +468,38 @@ def test_shutdown_ends_tasks_that_run_and_tasks_that_wait(run):
     assert (code, out.splitlines()) == (0, ["ended ActorDiedError"] * 3), err
 
 
+# ---------------------------------------------------------------------- names
+
+
+@jactors.remote
+def names():
+    here = jactors.get_runtime_context()
+    return here.get_task_name(), here.get_task_function_name().rpartition(".")[2]
+
+
+def test_a_task_is_called_as_its_function_or_as_its_caller_says(session):
+    """RAY_API 8: get_task_name, get_task_function_name."""
+    assert get(names.remote()) == ("names", "names")
+    assert get(names.options(name="mine").remote()) == ("mine", "names")
+
+
+def test_list_tasks_names_tasks_by_their_function(session, tmp_path):
+    """RAY_API 9: list_tasks has tasks as well as calls; none is called after the worker."""
+    running = hold.options(name="the first").remote(tmp_path / "a")
+    until_exists(tmp_path / "a")
+    waiting = hold.remote(tmp_path / "b", running)
+    found = {each.task_id: each for each in state.list_tasks(limit=1000)}
+    first, second = found[running.task_id().hex()], found[waiting.task_id().hex()]
+    assert (first.name, first.func_or_class_name, first.state) == ("the first", "hold", "SUBMITTED_TO_WORKER")
+    assert (second.name, second.func_or_class_name, second.state) == ("hold", "hold", "PENDING_ARGS_AVAIL")
+    assert first.type == second.type == "NORMAL_TASK" and first.worker_pid == int((tmp_path / "a").read_text())
+    assert not any("Worker" in each.name for each in found.values())
+    (tmp_path / "a.go").touch()
+    (tmp_path / "b.go").touch()
+    assert get([running, waiting]) == ["held", "held"]
+    assert state.list_tasks() == []
+
+
 # ---------------------------------------------------------------------- errors
 
 
