@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import signal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jactors.errors import ActorError
 
-__all__ = ["write"]
+__all__ = ["cause", "reason", "write"]
 
 _LIKELY = {
     "SIGKILL": "kill -9, or the kernel's OOM killer, which leaves no trace",
@@ -41,6 +44,52 @@ def write(error: ActorError, *, verdict: str, cure: str) -> str:
     if cure:
         lines.append(f"  cure: {cure}")
     return "\n".join(lines)
+
+
+def reason(told: Mapping[str, Any]) -> str:
+    """Say why an actor died, as far as more is known than its exit code; `told` is what its supervisor says."""
+    why = str(told.get("reason") or "")
+    if told.get("looped") is not None:
+        first, last = (cause(told["deaths"][i]) for i in (0, -1))
+        why = (
+            f"it died {told['intensity'] + 1} times within {told['looped']:.1f} s, more than restart_intensity="
+            f"{told['intensity']} allows in restart_period={told['period']:g} s; first: {first}; last: {last}"
+        )
+    elif told.get("hung") is not None:
+        why = (
+            f"it hung: no Python code ran in it for {told['hung']:.1f} s (hang_timeout); a native call that holds the "
+            "interpreter's lock, or a stopped process"
+        )
+        if told.get("stack"):
+            why += "\n  its stack:\n" + "\n".join(f"    | {line}" for line in told["stack"].strip().splitlines())
+    elif told.get("killed"):
+        killed = told["killed"]
+        why = f"it was killed by {killed}" if killed.startswith("`") else killed
+        if not told.get("incarnation"):
+            why += "; the actor never ran: it was cancelled before it started"
+    elif told.get("oom"):
+        why = "out of memory: the kernel's OOM killer was at work (its counter went up) when the actor died"
+    elif told.get("overdue"):
+        why = f"it did not start within start_timeout={told['overdue']:g} seconds, and was killed"
+    elif told.get("released"):
+        why = "all references to the actor were removed"
+    elif told.get("intent") == "exit_actor":
+        why = "exit_actor() is called"
+    elif told.get("intent") == "shut down":
+        why = "a Jupyter client shut it down"
+    return why
+
+
+def cause(told: Mapping[str, Any]) -> str:
+    """Say in one line what an actor died of."""
+    why = reason(told).partition("\n")[0] if "died_of" not in told else str(told["died_of"])
+    if why:
+        return why
+    if told.get("failure"):
+        return "its __init__ raised"
+    if told.get("signal"):
+        return f"killed by {signal.Signals(told['signal']).name}"
+    return f"exit code {told['exitcode']}" if told.get("exitcode") is not None else "unknown"
 
 
 def _how(error: ActorError) -> str:

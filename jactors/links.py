@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from jactors import certificate
 from jactors.errors import ActorDiedError, ActorStartError, ActorUnavailableError
 from jactors.holds import Holds
 from jactors.life.watch import Watch
@@ -177,6 +178,9 @@ class Links:
                 else:  # it has died meanwhile: that event follows
                     log.debug("cannot connect to %s: %s", link.window.label, error)
                 return
+        if event.get("stopped"):
+            who = event["name"] or actor_id[:8]
+            log.warning("%s %s %s: its calls wait till then", event["class_name"], who, event["reason"])
         if state == "ALIVE" and event["event"] == "state":
             link.open()
         elif state == "RESTARTING":
@@ -240,17 +244,6 @@ class Links:
 
 def _fields(event: dict[str, Any]) -> dict[str, Any]:
     signum = event.get("signal")
-    reason = event.get("reason") or ""
-    if event.get("killed"):
-        reason = f"it was killed by {event['killed']}" if event["killed"].startswith("`") else event["killed"]
-        if not event.get("incarnation"):
-            reason += "; the actor never ran: it was cancelled before it started"
-    elif event.get("released"):
-        reason = "all references to the actor were removed"
-    elif event.get("intent") == "exit_actor":
-        reason = "exit_actor() is called"
-    elif event.get("intent") == "shut down":
-        reason = "a Jupyter client shut it down"
     return {
         "actor_id": event.get("actor_id", ""),
         "name": event.get("name"),
@@ -261,7 +254,7 @@ def _fields(event: dict[str, Any]) -> dict[str, Any]:
         "restarts": event.get("restarts", 0),
         "max_restarts": event.get("max_restarts", 0),
         "last_output": event.get("last_output", ""),
-        "reason": reason,
+        "reason": certificate.reason(event),
     }
 
 
@@ -277,6 +270,5 @@ def death_of(event: dict[str, Any]) -> Callable[[], ActorDiedError]:
         fields |= {"last_output": "", "exitcode": None, "signal": None}
         return lambda: ActorStartError(cause=error.cause, remote_traceback=error.remote_traceback, **fields)
     if event.get("overdue"):
-        fields["reason"] = f"it did not start within start_timeout={event['overdue']:g} seconds, and was killed"
         return lambda: ActorStartError(**fields)
     return lambda: ActorDiedError(**fields)

@@ -87,6 +87,14 @@ class ActorOptions(_Place):
 
     #: Restarts after a crash; -1 without limit.
     max_restarts: int = rules.option(0, int, keep=rules.count_or_infinite)
+    #: Crashes within `restart_period` seconds, one more of which ends it whatever `max_restarts` says: an actor that
+    #: crashes as soon as it runs does not spin for ever; -1 without limit.
+    restart_intensity: int = rules.option(10, int, keep=rules.count_or_infinite)
+    restart_period: float = rules.option(60.0, float, int, keep=rules.seconds)
+    #: Seconds without any Python code running in its process (a native call that holds the interpreter's lock, a
+    #: stopped process) after which it counts as hung and is killed, its stack kept; None: never. A method that
+    #: computes, sleeps or waits is not hung, however long: for that there are timeouts, `cancel` and `interrupt`.
+    hang_timeout: float | None = rules.option(None, float, int, keep=rules.seconds)
     #: Times a lost call is sent again; -1 without limit.
     max_task_retries: int = rules.option(0, int, keep=rules.count_or_infinite)
     #: Unfinished calls of one submitting process; -1 without limit, and so is 0, as in Ray.

@@ -60,6 +60,7 @@ class _Births:
             demand=dict(request["demand"]),
             cores=list(grant.cores),
             gpus=list(grant.gpus),
+            hang_timeout=request.get("hang_timeout"),
         )
         return self._launcher.launch(spec)
 

@@ -10,12 +10,16 @@ True
 
 from __future__ import annotations
 
+import signal
 from functools import cache
 from pathlib import Path
 
 import psutil
 
-__all__ = ["process_alive", "start_time"]
+__all__ = ["STACK_SIGNAL", "process_alive", "start_time"]
+
+#: Makes an actor that is watched for hanging write down its stack. A realtime signal: no program uses it by accident.
+STACK_SIGNAL = int(signal.SIGRTMIN) + 12 if hasattr(signal, "SIGRTMIN") else None
 
 
 def start_time(pid: int) -> str:

@@ -103,8 +103,9 @@ def _too_late(timeout: float | None, entries: list[Entry]) -> GetTimeoutError:
     text += f"{len(pending)} of {len(entries)} still pending after {timeout} s; the calls go on."
     for entry in pending:
         told = session.current().links.told.get(getattr(entry.origin, "actor_id", ""), {})
-        if told.get("state") == "PENDING_CREATION" and told.get("reason"):
-            text += f" {told['class_name']} {told['name'] or told['actor_id'][:8]} has not started: {told['reason']}."
+        if told.get("reason") and told.get("state") in ("PENDING_CREATION", "STARTING", "ALIVE"):
+            why = told["reason"] if told.get("stopped") else f"has not started: {told['reason']}"
+            text += f" {told['class_name']} {told['name'] or told['actor_id'][:8]} {why}."
             break
     return GetTimeoutError(text)
 

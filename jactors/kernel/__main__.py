@@ -31,6 +31,7 @@ from jactors.kernel.app import ActorApp
 from jactors.kernel.checkpoints import Checkpoints
 from jactors.kernel.forked import end_children
 from jactors.kernel.instance import Instance
+from jactors.kernel.pulse import Pulse
 from jactors.kernel.reload import RELOAD, Reloader
 from jactors.launch.spec import LaunchSpec
 from jactors.life.line import Line
@@ -261,6 +262,14 @@ def main(spec: LaunchSpec) -> int:
     )
     set_current_actor(identity)
     session.join(Path(spec.session_dir), namespace=spec.namespace)
+    if spec.hang_timeout is not None:
+        Pulse(
+            spec.supervisor,
+            actor_id=spec.actor_id,
+            incarnation=spec.incarnation,
+            timeout=spec.hang_timeout,
+            stack=Path(spec.log_file).with_suffix(".stack"),
+        ).start()
     life = _Life(spec, creation)
     return life.run()
 

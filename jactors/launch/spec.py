@@ -39,6 +39,8 @@ class LaunchSpec:
     demand: dict[str, float]
     cores: list[int]
     gpus: list[str]
+    #: Seconds without a sign of life after which it is killed; None: it need give none.
+    hang_timeout: float | None = None
 
     def write(self, path: Path) -> None:
         """Write the spec for a process that is started, not forked."""

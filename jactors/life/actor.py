@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jactors import certificate
 from jactors.life.machine import Life, State
 from jactors.places import connection_file, write_private
 from jactors.wire.channel import Channel
@@ -19,6 +21,12 @@ __all__ = ["Actor"]
 
 #: How much of the log goes into a death certificate.
 LAST_OUTPUT = 2000
+
+#: Characters of a hung actor's stack.
+_STACK = 8000
+
+#: Deaths of one actor that are remembered: the first, and the last ones.
+_DEATHS = 10
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +42,12 @@ class Actor:
     started_at: float | None = None
     cores: list[int] = field(default_factory=list)
     gpus: list[str] = field(default_factory=list)
+    #: When it last gave a sign of life, in monotonic seconds; None before the first, or where it need give none.
+    beat: float | None = None
+    #: What the last one that hung was doing.
+    stack: str = ""
+    #: How its incarnations have died, oldest first: the first, and the last ones.
+    deaths: list[dict[str, Any]] = field(default_factory=list)
     #: What a pending one waits for.
     reason: str = ""
     watchers: list[Channel] = field(default_factory=list)
@@ -99,6 +113,53 @@ class Actor:
                 Path(f"{prefix}-{port}").unlink(missing_ok=True)
         write_private(self.connection_file, json.dumps(info).encode())
 
+    @property
+    def stack_file(self) -> Path:
+        """Where it writes its stack when it hangs."""
+        return self.folder / f"{self.actor_id[:10]}.stack"
+
+    def _read_stack(self) -> str:
+        try:
+            return self.stack_file.read_text(errors="replace")[-_STACK:]
+        except OSError:
+            return ""
+
+    def certify(self) -> None:
+        """Remember how the incarnation that has just ended died."""
+        self.stack = self._read_stack() if self.life.hung is not None else ""
+        told = self._verdict()
+        self.deaths.append(
+            {
+                "at": time.time(),
+                "incarnation": self.life.incarnation,
+                "pid": self.pid,
+                "exitcode": told["exitcode"],
+                "signal": told["signal"],
+                "died_of": certificate.cause(told | {"incarnation": self.life.incarnation}),
+                "last_output": told["last_output"],
+            }
+        )
+        if len(self.deaths) > _DEATHS:
+            del self.deaths[1]
+
+    def _verdict(self) -> dict[str, Any]:
+        life = self.life
+        told: dict[str, Any] = {
+            "exitcode": life.exitcode,
+            "signal": life.signal,
+            "oom": life.oom,
+            "hung": life.hung,
+            "killed": life.killed,
+            "intent": life.intent,
+            "released": life.released,
+            "failure": life.failure,
+            "overdue": life.overdue,
+            "last_output": self.last_output(),
+        }
+        if life.hung is not None:
+            told["stack"] = self.stack
+        return told
+
     def last_output(self) -> str:
         """Return the end of the log."""
         try:
@@ -124,7 +185,9 @@ class Actor:
             "pid": self.pid,
             "cores": self.cores,
             "gpus": self.gpus,
-            "reason": self.reason,
+            "reason": f"is stopped: `kill -CONT {self.pid}` lets it go on" if life.stopped else self.reason,
+            "stopped": life.stopped,
+            "deaths": self.deaths,
             "demand": self.request["demand"],
             "connection_file": str(self.connection_file),
             "log_file": str(self.log_file),
@@ -135,16 +198,9 @@ class Actor:
         if self.shape:
             told["shape"] = self.shape
         if life.state in (State.DEAD, State.RESTARTING):
-            told |= {
-                "exitcode": life.exitcode,
-                "signal": life.signal,
-                "killed": life.killed,
-                "intent": life.intent,
-                "released": life.released,
-                "failure": life.failure,
-                "overdue": life.overdue,
-                "last_output": self.last_output(),
-            }
+            told |= self._verdict()
+            if life.looped is not None:
+                told |= {"looped": life.looped, "intensity": life.intensity, "period": life.period}
         return told
 
     def remove_files(self) -> None:

@@ -22,11 +22,14 @@ __all__ = [
     "Alive",
     "Announce",
     "Bury",
+    "Continued",
     "Due",
     "Event",
+    "Execute",
     "Exited",
     "Failed",
     "Granted",
+    "Hung",
     "Instruction",
     "Kill",
     "KillProcess",
@@ -38,9 +41,17 @@ __all__ = [
     "Restart",
     "Retire",
     "State",
+    "Stopped",
     "Wake",
     "step",
 ]
+
+#: Restarts within so many seconds that are one too many: an actor that crashes as soon as it runs must not spin.
+INTENSITY = 10
+PERIOD = 60.0
+
+#: Seconds that a hung process has to write down its stack before it is killed.
+LAST_WORDS = 0.25
 
 #: What one that is restarted on request says before it leaves: not a crash, and no `max_restarts` are used up.
 RESTART = "restart"
@@ -65,12 +76,25 @@ class Life:
     """What is known of one actor."""
 
     max_restarts: int = 0
+    #: More than `intensity` crashes within `period` seconds end it for good; -1: never.
+    intensity: int = INTENSITY
+    period: float = PERIOD
     state: State = State.PENDING
     #: Counts from 1 with the first launch.
     incarnation: int = 0
     restarts: int = 0
     #: Deaths in a row before the actor was alive.
     stillborn: int = 0
+    #: When it crashed, in seconds of any clock that only goes forward; no more than count.
+    crashes: tuple[float, ...] = ()
+    #: The seconds in which it crashed once too often.
+    looped: float | None = None
+    #: It does not run, and is not dead: SIGSTOP.
+    stopped: bool = False
+    #: The seconds without a sign of life after which it counts as hung.
+    hung: float | None = None
+    #: The kernel ended it, to have memory.
+    oom: bool = False
     #: Why it was killed, and whether for good.
     killed: str | None = None
     for_good: bool = False
@@ -117,6 +141,26 @@ class Exited:
 
     exitcode: int | None
     signal: int | None
+    #: When, in seconds; of the same clock for all.
+    at: float = 0.0
+    oom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A signal has stopped its process; it lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """It runs again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hung:
+    """It has given no sign of life for `seconds`, and was to give one."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +195,9 @@ class Overdue:
     seconds: float
 
 
-Event = Granted | Alive | Failed | Leaving | Exited | Kill | Restart | Release | Due | Overdue
+Event = (
+    Granted | Alive | Failed | Leaving | Exited | Stopped | Continued | Hung | Kill | Restart | Release | Due | Overdue
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +223,13 @@ class Retire:
 
 
 @dataclass(frozen=True, slots=True)
+class Execute:
+    """Have the process write down its stack, and SIGKILL it after `delay` seconds, whatever it does meanwhile."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
 class Bury:
     """Give back resources, name and files; the actor is dead for good."""
 
@@ -186,7 +239,7 @@ class Announce:
     """Tell the watchers the new state."""
 
 
-Instruction = Launch | Wake | KillProcess | Retire | Bury | Announce
+Instruction = Launch | Wake | KillProcess | Retire | Execute | Bury | Announce
 
 
 def step(life: Life, event: Event) -> tuple[Life, tuple[Instruction, ...]]:
@@ -218,18 +271,23 @@ def step(life: Life, event: Event) -> tuple[Life, tuple[Instruction, ...]]:
             if life.state in (State.PENDING, State.RESTARTING):
                 return replace(life, state=State.DEAD), (Bury(), Announce())
             return life, (Retire(),)
-        case Exited(exitcode=exitcode, signal=signal):
-            return _end(replace(life, exitcode=exitcode, signal=signal))
+        case Stopped() | Continued() if life.state in (State.STARTING, State.ALIVE):
+            stopped = isinstance(event, Stopped)
+            return replace(life, stopped=stopped), (Announce(),) if stopped != life.stopped else ()
+        case Hung(seconds) if life.state in (State.STARTING, State.ALIVE) and life.hung is None:
+            return replace(life, hung=seconds), (Execute(LAST_WORDS),)
+        case Exited(exitcode=exitcode, signal=signal, at=at, oom=oom):
+            return _end(replace(life, exitcode=exitcode, signal=signal, oom=oom, stopped=False), at)
         case _:
             return life, ()
 
 
 def _start(life: Life) -> tuple[Life, tuple[Instruction, ...]]:
-    life = replace(life, state=State.STARTING, incarnation=life.incarnation + 1, killed=None)
+    life = replace(life, state=State.STARTING, incarnation=life.incarnation + 1, killed=None, hung=None, oom=False)
     return life, (Launch(), Announce())
 
 
-def _end(life: Life) -> tuple[Life, tuple[Instruction, ...]]:
+def _end(life: Life, at: float) -> tuple[Life, tuple[Instruction, ...]]:
     """A process has ended: once more, or for good. KillProcess again: what it started may live on."""
     if life.intent == RESTART and life.failure is None and not life.for_good:
         life = replace(life, state=State.RESTARTING, intent=None, stillborn=0)
@@ -237,6 +295,12 @@ def _end(life: Life) -> tuple[Life, tuple[Instruction, ...]]:
     left = life.max_restarts < 0 or life.restarts < life.max_restarts
     if life.failure is not None or life.intent is not None or life.for_good or life.released or not left:
         return replace(life, state=State.DEAD), (KillProcess(), Bury(), Announce())
+    if life.killed is None:  # by itself, or by something that nobody has asked us for
+        crashes = (*(when for when in life.crashes if at - when <= life.period), at)
+        life = replace(life, crashes=crashes)
+        if 0 <= life.intensity < len(crashes):
+            life = replace(life, state=State.DEAD, looped=at - crashes[0])
+            return life, (KillProcess(), Bury(), Announce())
     stillborn = life.stillborn + 1 if life.state is State.STARTING else 0
     delay = min(BACKOFF_MAX, BACKOFF_FIRST * 2 ** (stillborn - 1)) if stillborn > 1 else 0.0
     life = replace(life, state=State.RESTARTING, restarts=life.restarts + 1, stillborn=stillborn)

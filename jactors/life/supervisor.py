@@ -19,6 +19,7 @@ import os
 import secrets
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,8 @@ class Supervisor:
                 if actor.life.released:
                     self._ward.retire(actor)
                 self._ward.tell(actor, {**actor.describe(), "event": "bound"})
+            case "beat":
+                actor.beat = time.monotonic()
             case "alive":
                 self._ward.step(actor, machine.Alive())
             case "failed":
@@ -210,7 +213,11 @@ class Supervisor:
 
     def _spawn(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         self._ledger.check(request["demand"])
-        life = machine.Life(max_restarts=request["max_restarts"])
+        life = machine.Life(
+            max_restarts=request["max_restarts"],
+            intensity=request.get("restart_intensity", machine.INTENSITY),
+            period=request.get("restart_period", machine.PERIOD),
+        )
         actor = Actor(request, self._session, self._folder, life, owner=request.get("owner"))
         self._expected.pop(actor.actor_id, None)
         if actor.detached:

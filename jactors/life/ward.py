@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,14 +19,22 @@ from jactors.life import machine
 from jactors.life.actor import Actor
 from jactors.life.loop import Loop
 from jactors.life.machine import State
+from jactors.life.oom import OomCounters
 from jactors.life.sweep import end_processes
 from jactors.places import clear_desks
+from jactors.vitals import STACK_SIGNAL
 from jactors.wire.channel import Channel
 
 __all__ = ["Ward"]
 
 #: Dead actors that are remembered, for `list_actors` and late watchers.
 _MEMORY = 1000
+
+#: Signs of life that are due within one `hang_timeout`.
+BEATS = 4
+
+#: That a child was stopped, or goes on, is told by waitpid too, where there are such signals.
+_STOPS = os.WUNTRACED | os.WCONTINUED if hasattr(os, "WUNTRACED") else 0
 
 
 class Launching(Protocol):
@@ -83,6 +92,7 @@ class Ward:
         self.actors: dict[str, Actor] = {}
         self._processes: dict[int, Actor] = {}
         self._grants: dict[str, Any] = {}
+        self._oom = OomCounters()
 
     def admit(self, actor: Actor) -> None:
         """Take in a new actor, and start it when its resources are free."""
@@ -124,12 +134,17 @@ class Ward:
     def step(self, actor: Actor, event: machine.Event) -> None:
         """Let `event` happen to `actor`."""
         actor.life, instructions = machine.step(actor.life, event)
+        if isinstance(event, machine.Exited):
+            actor.certify()
         for instruction in instructions:
             match instruction:
                 case machine.Launch():
                     self._launch(actor)
                 case machine.Wake(delay):
-                    self.later(delay, actor, machine.Due())
+                    # Not all at once, where many have died of the same; and never later than the machine says.
+                    self.later(delay * random.uniform(0.75, 1.0), actor, machine.Due())  # noqa: S311
+                case machine.Execute(delay):
+                    self._execute(actor, delay)
                 case machine.KillProcess():
                     if actor.pid in self._processes:
                         os.kill(actor.pid, signal.SIGKILL)
@@ -154,17 +169,29 @@ class Ward:
         """Children may have ended: look, say so, and end what they had started."""
         for pid in list(self._processes):
             try:
-                ended, status = os.waitpid(pid, os.WNOHANG)
+                ended, status = os.waitpid(pid, os.WNOHANG | _STOPS)
             except ChildProcessError:
                 ended, status = pid, 0
-            if ended:
-                actor = self._processes.pop(pid)
-                actor.pid = pid  # kept for the certificate
-                code = os.waitstatus_to_exitcode(status)
-                exited = machine.Exited(exitcode=code if code >= 0 else None, signal=-code if code < 0 else None)
-                self.step(actor, exited)
-                end_processes(f"{self._session}:{actor.actor_id}", pid)
-                clear_desks(self._folder, pid)
+            if not ended:
+                continue
+            if _STOPS and os.WIFSTOPPED(status):
+                self.step(self._processes[pid], machine.Stopped())
+            elif _STOPS and os.WIFCONTINUED(status):
+                self.step(self._processes[pid], machine.Continued())
+            else:
+                self._ended(self._processes.pop(pid), pid, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, actor: Actor, pid: int, code: int) -> None:
+        actor.pid = pid  # kept for the certificate
+        exited = machine.Exited(
+            exitcode=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            at=time.monotonic(),
+            oom=code == -signal.SIGKILL and self._oom.struck(),
+        )
+        self.step(actor, exited)
+        end_processes(f"{self._session}:{actor.actor_id}", pid)
+        clear_desks(self._folder, pid)
 
     def tell(self, actor: Actor, message: dict[str, Any]) -> None:
         """Tell all who watch `actor`."""
@@ -185,9 +212,45 @@ class Ward:
             self.later(0.0, actor, machine.Exited(exitcode=None, signal=None))
             return
         self._processes[actor.pid] = actor
+        actor.beat = None
+        hang = actor.request.get("hang_timeout")
+        if hang is not None:
+            actor.stack_file.unlink(missing_ok=True)
+            self._listen(actor, hang, time.monotonic() + hang / BEATS)
         patience = actor.request["start_timeout"]
         if patience is not None:
             self.later(patience, actor, machine.Overdue(patience))
+
+    def _listen(self, actor: Actor, hang: float, due: float) -> None:
+        """Look, from time to time, whether an incarnation still gives signs of life."""
+        incarnation = actor.life.incarnation
+
+        def look() -> None:
+            now = time.monotonic()
+            if actor.life.incarnation != incarnation or actor.life.state not in (State.STARTING, State.ALIVE):
+                return
+            if now - due > hang / 2 and actor.beat is not None:
+                actor.beat = now  # it is we who were stopped, or starved: nobody is guilty
+            elif actor.beat is not None and now - actor.beat > hang:
+                self.step(actor, machine.Hung(now - actor.beat))
+                return
+            self._listen(actor, hang, now + hang / BEATS)
+
+        self._loop.later(due - time.monotonic(), look)
+
+    def _execute(self, actor: Actor, delay: float) -> None:
+        """Ask a hung process for its stack, and kill it."""
+        pid = actor.pid
+        if pid not in self._processes:
+            return
+        if STACK_SIGNAL is not None and actor.beat is not None:  # with its first beat it has said that it listens
+            os.kill(pid, STACK_SIGNAL)
+
+        def kill() -> None:
+            if self._processes.get(pid) is actor:
+                os.kill(pid, signal.SIGKILL)
+
+        self._loop.later(delay, kill)
 
     def _bury(self, actor: Actor) -> None:
         actor.remove_files()

@@ -6,13 +6,19 @@ import pytest
 
 from jactors.life.machine import (
     BACKOFF_MAX,
+    INTENSITY,
+    LAST_WORDS,
+    PERIOD,
     Alive,
     Announce,
     Bury,
+    Continued,
     Due,
+    Execute,
     Exited,
     Failed,
     Granted,
+    Hung,
     Kill,
     KillProcess,
     Launch,
@@ -21,6 +27,7 @@ from jactors.life.machine import (
     Overdue,
     Restart,
     State,
+    Stopped,
     Wake,
     step,
 )
@@ -34,7 +41,8 @@ EXITED, KILL, CRASH = (
     Kill(reason="you", for_good=False),
 )
 DUE, OVERDUE, RESTART = Due(), Overdue(2.0), Restart("you")
-EVENTS = (GRANTED, ALIVE, FAILED, LEAVING, EXITED, KILL, CRASH, DUE, OVERDUE, RESTART)
+STOPPED, CONTINUED, HUNG = Stopped(), Continued(), Hung(2.0)
+EVENTS = (GRANTED, ALIVE, FAILED, LEAVING, EXITED, KILL, CRASH, DUE, OVERDUE, RESTART, STOPPED, CONTINUED, HUNG)
 
 START = (Launch(), Announce())
 END = (KillProcess(), Bury(), Announce())
@@ -52,6 +60,10 @@ TABLE = {
     (S, CRASH): (S, (KillProcess(),)),
     (S, OVERDUE): (S, (KillProcess(),)),
     (S, RESTART): (S, (KillProcess(),)),
+    (S, STOPPED): (S, (Announce(),)),
+    (S, HUNG): (S, (Execute(LAST_WORDS),)),
+    (A, STOPPED): (A, (Announce(),)),
+    (A, HUNG): (A, (Execute(LAST_WORDS),)),
     (A, EXITED): (R, AGAIN),
     (A, RESTART): (A, (KillProcess(),)),
     (A, KILL): (A, (KillProcess(),)),
@@ -108,7 +120,7 @@ def test_restarts_are_so_many_and_no_more(allowed):
 
 
 def test_restarts_without_limit():
-    life, _ = after(GRANTED, ALIVE, max_restarts=-1)
+    life, _ = after(GRANTED, ALIVE, max_restarts=-1, intensity=-1)
     for _ in range(100):
         for event in (EXITED, DUE, ALIVE):
             life, _ = step(life, event)
@@ -148,7 +160,7 @@ def test_init_that_kills_its_process_is_tried_so_often_as_restarts_allow():
 
 
 def test_the_stillborn_wait_longer_each_time_up_to_a_bound():
-    life, _ = after(GRANTED, max_restarts=-1)
+    life, _ = after(GRANTED, max_restarts=-1, intensity=-1)
     delays = []
     for _ in range(12):
         life, instructions = step(life, died(signal=9))
@@ -223,3 +235,72 @@ def test_resources_are_given_back_once():
         life, instructions = step(life, event)
         buried += Bury() in instructions
     assert buried == 1
+
+
+# ---- too many crashes in too short a time
+
+
+def crashes(life, times):
+    """The life of an actor that is restarted and crashes again at each of these times."""
+    for at in times:
+        life, _ = step(life, died(exitcode=3, at=at))
+        if life.state is R:
+            life, _ = step(step(life, DUE)[0], ALIVE)
+    return life
+
+
+def test_one_crash_more_than_the_period_allows_is_the_last():
+    life, _ = after(GRANTED, ALIVE, max_restarts=-1, intensity=3, period=10.0)
+    life = crashes(life, [0.0, 1.0, 2.0])
+    assert (life.state, life.restarts) == (A, 3)
+    life, instructions = step(life, died(signal=9, at=2.5))
+    assert (life.state, life.looped, instructions) == (D, 2.5, END)
+
+
+def test_crashes_far_enough_apart_never_add_up():
+    life, _ = after(GRANTED, ALIVE, max_restarts=-1, intensity=3, period=10.0)
+    life = crashes(life, [4.0 * n for n in range(100)])
+    assert (life.state, len(life.crashes)) == (A, 3)
+
+
+def test_by_default_an_init_that_crashes_each_time_comes_to_an_end_despite_its_back_off():
+    life, _ = after(GRANTED, max_restarts=-1)
+    now, launches = 0.0, 1
+    while life.state is not D:
+        life, instructions = step(life, died(exitcode=1, at=now))
+        now += sum(each.delay for each in instructions if isinstance(each, Wake)) + 0.1
+        if life.state is R:
+            life, _ = step(life, DUE)
+            launches += 1
+    assert launches == INTENSITY + 1 and life.looped < PERIOD
+
+
+def test_what_somebody_asked_for_is_no_crash():
+    life, _ = after(GRANTED, ALIVE, max_restarts=-1, intensity=0)
+    life, _ = step(step(life, CRASH)[0], died(signal=9))
+    assert (life.state, life.crashes) == (R, ())
+    life, _ = step(step(life, DUE)[0], died(exitcode=1))
+    assert life.state is D
+
+
+# ---- stopped, hung
+
+
+def test_stopped_is_not_dead_and_is_told_once():
+    life, _ = after(GRANTED, ALIVE, STOPPED)
+    assert (life.state, life.stopped, step(life, STOPPED)[1]) == (A, True, ())
+    life, instructions = step(life, CONTINUED)
+    assert (life.state, life.stopped, instructions) == (A, False, (Announce(),))
+
+
+def test_what_dies_while_it_is_stopped_is_not_stopped_any_more():
+    life, _ = after(GRANTED, ALIVE, STOPPED, died(signal=9), max_restarts=1)
+    assert (life.state, life.stopped) == (R, False)
+
+
+def test_a_hung_one_is_killed_once_and_restarts_as_after_any_crash():
+    life, _ = after(GRANTED, ALIVE, HUNG, max_restarts=1)
+    assert step(life, Hung(3.0)) == (life, ())
+    life, instructions = step(life, died(signal=9, at=5.0))
+    assert (life.state, life.hung, life.crashes, instructions) == (R, 2.0, (5.0,), AGAIN)
+    assert step(life, DUE)[0].hung is None
