@@ -26,6 +26,7 @@ from jactors.actors.decorator import remote
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
 from jactors.actors.info import available_resources, cluster_resources, get_gpu_ids, get_runtime_context
+from jactors.actors.progress import progress
 from jactors.actors.reload import reload
 from jactors.actors.shape import method
 from jactors.actors.verbs import cancel, get, get_actor, interrupt, kill, put, wait
@@ -62,6 +63,7 @@ __all__ = [
     "kill",
     "load_ipython_extension",
     "method",
+    "progress",
     "put",
     "reload",
     "remote",

@@ -10,6 +10,7 @@ from jactors import registry, session
 from jactors.actors.decorator import handle_of
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
+from jactors.actors.progress import watch
 from jactors.actors.taskpool import TaskPool, is_task
 from jactors.errors import ActorNotFoundError, GetTimeoutError
 from jactors.objects.refs import ObjectRef
@@ -25,10 +26,10 @@ T = TypeVar("T")
 
 
 @overload
-def get(refs: ObjectRef[T], *, timeout: float | None = None) -> T: ...
+def get(refs: ObjectRef[T], *, timeout: float | None = None, progress: bool = False) -> T: ...
 @overload
-def get(refs: Sequence[ObjectRef[T]], *, timeout: float | None = None) -> list[T]: ...
-def get(refs: Any, *, timeout: float | None = None) -> Any:
+def get(refs: Sequence[ObjectRef[T]], *, timeout: float | None = None, progress: bool = False) -> list[T]: ...
+def get(refs: Any, *, timeout: float | None = None, progress: bool = False) -> Any:
     """Wait for a value, or a list of values, and return it.
 
     Parameters
@@ -36,6 +37,8 @@ def get(refs: Any, *, timeout: float | None = None) -> Any:
     refs : ObjectRef or list of ObjectRef
     timeout : float, optional
         Seconds; 0 only looks, None waits for ever.
+    progress : bool
+        Show a bar meanwhile: see `jactors.progress`.
 
     Raises
     ------
@@ -49,6 +52,8 @@ def get(refs: Any, *, timeout: float | None = None) -> Any:
     deadline = _deadline(timeout)
     if isinstance(refs, ObjectRef):
         entry = refs._entry
+        if progress:
+            watch([entry], timeout=timeout, until_failure=True)
         if not entry.done:
             session.wait(entry, timeout)
             if not entry.done:
@@ -60,6 +65,8 @@ def get(refs: Any, *, timeout: float | None = None) -> Any:
             "of ObjectRefs."
         )
     entries = [_entry(ref) for ref in refs]
+    if progress:
+        watch(entries, timeout=timeout, until_failure=True)
     _wait_all(entries, timeout, deadline)
     for entry in entries:
         if entry.done and entry.payload is not None and entry.payload.failed:

@@ -78,13 +78,14 @@ LANDLORDS = {
     "cloudpickle": ("jactors.wire.pack",),
     "dill": ("jactors.objects.checkpoint",),
     "ipywidgets": ("jactors.notebook",),
+    "tqdm": ("jactors.actors.progress",),
     "anywidget": ("jactors.notebook",),
     "pynvml": ("jactors.launch",),
     "ray": ("jactors.launch.backends",),
 }
 
 #: What `import jactors` may not load: each costs a tenth of a second or more, or is nobody's business but an actor's.
-HEAVY = ("IPython", "anywidget", "dill", "ipykernel", "ipywidgets", "numpy", "pandas", "matplotlib")
+HEAVY = ("IPython", "anywidget", "dill", "ipykernel", "ipywidgets", "numpy", "pandas", "matplotlib", "tqdm")
 
 NAMELESS = {"utils", "base", "common", "helpers", "misc"}
 LONGEST = 400  # lines
