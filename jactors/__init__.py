@@ -29,6 +29,7 @@ from jactors.actors.info import available_resources, cluster_resources, get_gpu_
 from jactors.actors.progress import progress
 from jactors.actors.reload import reload
 from jactors.actors.shape import method
+from jactors.actors.timeline import timeline
 from jactors.actors.verbs import cancel, get, get_actor, interrupt, kill, put, wait
 from jactors.context import current_actor
 from jactors.ids import ActorID, JobID, NodeID, ObjectID, TaskID
@@ -69,6 +70,7 @@ __all__ = [
     "remote",
     "restore",
     "shutdown",
+    "timeline",
     "util",
     "wait",
 ]

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from jactors import session
+from jactors import session, trace
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.shape import BUILT_IN, ClassShape, MethodShape
 from jactors.context import current_actor, current_call
@@ -218,6 +218,8 @@ class ActorMethod:
         )
         if options.retry_exceptions and retries:
             call.retry_on = (Exception,) if isinstance(options.retry_exceptions, bool) else options.retry_exceptions
+        shown = options.name or f"{home.class_name}.{shape.name}"
+        trace.submitted.append((task, shown, home.actor_id, trace.now()))
         running = current_call.get()
         if running is not None:
             running.children.append((weakref.ref(call), link))

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from jactors import session
+from jactors import session, trace
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import STREAM, pack_arguments
 from jactors.actors.shape import MethodShape
@@ -102,6 +102,7 @@ class RemoteFunction:
         if self._options.retry_exceptions:
             chosen = self._options.retry_exceptions
             submitted.retry_on = (Exception,) if isinstance(chosen, bool) else chosen
+        trace.submitted.append((task, name, "", trace.now()))
         pool.submit(Task(submitted, needs, name, self._function.__qualname__), self._options)
         if stream is not None:
             return ObjectRefGenerator(stream)

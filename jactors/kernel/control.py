@@ -22,6 +22,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from jactors import trace
 from jactors.kernel.glance import glance
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ def _taken(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _trace(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """Say which calls this process has submitted, and which it has run."""
+    return trace.remembered()
+
+
 def _withdraw(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     """Interrupt a cell if it runs, pass it over when its turn comes if it waits."""
     return {"was": kernel.withdraw(str(content["token"]))}
@@ -78,6 +84,7 @@ HANDLERS: dict[str, Handler] = {
     "actor_glance_request": glance,
     "actor_inspect_request": _inspect,
     "actor_taken_request": _taken,
+    "actor_trace_request": _trace,
     "actor_withdraw_request": _withdraw,
 }
 

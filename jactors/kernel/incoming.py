@@ -61,6 +61,8 @@ class Incoming:
     name: str | None = None
     #: Of a generator that must not be too far ahead.
     room: Room | None = None
+    #: When it began to run, in nanoseconds of the monotonic clock.
+    started: int = 0
     #: ``cancelled``: somebody wants it to end. Shared with the call's context, set by the control thread.
     flags: dict[str, Any] = field(default_factory=dict)
 

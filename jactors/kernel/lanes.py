@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from jactors import trace
 from jactors.context import CallContext, current_call
 from jactors.errors import ActorExit
 from jactors.kernel.gate import Gate
@@ -50,6 +51,7 @@ class Bench:
         method = f"{self.instance.class_name}.{call.method}"
         context = CallContext(task_id=call.task_id, method=method, name=call.name or method, flags=call.flags)
         current_call.set(context)
+        call.started = trace.now()
         return context
 
     def end(self, call: Incoming, outcome: list[Outcome]) -> list[Outcome]:
@@ -60,6 +62,9 @@ class Bench:
         SystemExit
             It has called `exit_actor` and caught the exception: that changes nothing.
         """
+        ran = current_call.get()  # by the name of the function, where it is a task
+        if ran is not None:
+            trace.ran.append((ran.task_id, ran.name, threading.current_thread().name, call.started, trace.now()))
         if call.flags.get("left"):
             raise ActorExit(0)
         if call.flags.get("cancelled") and not (outcome[-1][1] is not None and outcome[-1][1].failed):

@@ -30,6 +30,7 @@ STOREYS = {
     "jactors.places": 0,
     "jactors.portable": 0,
     "jactors.rules": 0,
+    "jactors.trace": 0,
     "jactors.vitals": 0,
     "jactors.errors": 1,
     "jactors.exceptions": 2,  # Ray's names for errors
