@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import threading
@@ -68,7 +69,7 @@ def test_a_call_waits_and_runs_in_its_actors_process(session):
         assert span["b"]["ts"] <= span["e"]["ts"] == span["X"]["ts"] and span["X"]["dur"] > 0
         assert span["b"]["id"] == span["e"]["id"]
     ends = [(span["X"]["ts"], span["X"]["ts"] + span["X"]["dur"]) for span in spans]
-    assert all(before[1] <= after[0] for before, after in zip(ends, ends[1:], strict=False))  # one after the other
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(ends))  # one after the other
     names = [event["args"]["name"] for event in events if event["ph"] == "M" and event["pid"] == pid]
     assert any(name.startswith("Works named") for name in names) and "MainThread" in names
 
