@@ -21,11 +21,13 @@ import sys
 from typing import Any
 
 from jactors import actor, exceptions, util
+from jactors.actors import insight
 from jactors.actors.checkpoints import checkpoint, restore
 from jactors.actors.decorator import remote
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
 from jactors.actors.info import available_resources, cluster_resources, get_gpu_ids, get_runtime_context
+from jactors.actors.insight import statistics_of_all as statistics
 from jactors.actors.progress import progress
 from jactors.actors.reload import reload
 from jactors.actors.shape import method
@@ -59,6 +61,7 @@ __all__ = [
     "get_gpu_ids",
     "get_runtime_context",
     "init",
+    "insight",
     "interrupt",
     "is_initialized",
     "kill",
@@ -70,6 +73,7 @@ __all__ = [
     "remote",
     "restore",
     "shutdown",
+    "statistics",
     "timeline",
     "util",
     "wait",

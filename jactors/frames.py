@@ -6,13 +6,14 @@ import itertools
 import os
 import re
 import sys
+import sysconfig
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from traceback import FrameSummary
 
-__all__ = ["name_cell", "user_frames"]
+__all__ = ["cell_label", "is_users", "name_cell", "user_frames"]
 
 #: Frames of this package are never the user's; those of the others only after the user's first one.
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep  # noqa: PTH100, PTH120 - as in co_filename
@@ -40,14 +41,31 @@ def user_frames(frames: Sequence[FrameSummary]) -> list[FrameSummary]:
     return list(mine) or list(frames[-1:])
 
 
+#: Where installed code lies.
+_INSTALLED = tuple(
+    path + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib") if (path := sysconfig.get_path(name))
+)
+
+
+def is_users(filename: str) -> bool:
+    """Return whether a code object's file is the user's: neither ours, nor Python's, nor of an installed package."""
+    return not filename.startswith((_OURS, "<frozen ", *_INSTALLED))
+
+
 def name_cell(line: str) -> str:
     """``File "/tmp/ipykernel_1/2.py"`` → ``Cell In[3]``, where this process' IPython knows that file as a cell."""
     found = _CELL_FRAME.match(line)
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)() if found else None
-    if found is None or shell is None:
-        return line
+    label = cell_label(found[2]) if found else None
+    return f"{found[1]}{label}{found[3]}" if found and label else line
+
+
+def cell_label(filename: str) -> str | None:
+    """Return ``Cell In[3]`` for the file of a cell that this process' IPython knows; None for others."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is None:
+        return None
     try:
-        label = shell.compile.format_code_name(found[2])
+        label = shell.compile.format_code_name(filename)
     except Exception:
-        return line  # not IPython's own compiler
-    return f"{found[1]}{' '.join(label)}{found[3]}" if label else line
+        return None  # not IPython's own compiler
+    return " ".join(label) if label else None

@@ -34,6 +34,8 @@ GRACE = 0.01
 
 #: Seconds between two tries to connect where descriptors are lacking.
 RETRY = 0.5
+#: Of an actor that is only observed.
+_UNKNOWN = Traffic()
 
 #: Actors of which the last state is remembered.
 _MEMORY = 2000
@@ -54,17 +56,30 @@ class Links:
         self._watches: dict[str, Watch] = {}
         #: What was last said of each actor. Written by the I/O thread.
         self.told: dict[str, dict[str, Any]] = {}
+        #: Which actor a caller is: its process' token -> actor id; what actors have said of themselves.
+        self.processes: dict[str, str] = {}
         #: Incarnations that have died and are about to end their calls. Of the I/O thread.
         self._ends: dict[str, Callable[[], None]] = {}
         #: Who is told of an actor's new shape. Under the lock.
         self._reshape: dict[str, Callable[[bytes], None]] = {}
         self._closed: str | None = None
 
+    def observe(self, told: dict[str, Any], watch: Watch) -> Link:
+        """Return the link to an actor that `watch` has told of, to ask and to watch it, not to call it."""
+        actor_id = told["actor_id"]
+        if actor_id not in self._links:
+            event = "bound" if told["state"] == "STARTING" else "state"
+            self.link(actor_id, watch, _UNKNOWN)
+            self._io.call_soon(lambda: self.on_event({**told, "event": event}))
+        return self.link(actor_id, watch, _UNKNOWN)
+
     def link(self, actor_id: str, watch: Watch, traffic: Traffic) -> Link:
         """Return the link to an actor of the session that `watch` watches; made if need be."""
         with self._lock:
             link = self._links.get(actor_id)
             if link is not None:
+                if link.traffic is _UNKNOWN and traffic is not _UNKNOWN:
+                    link.settle(traffic)
                 return link
             link = self._links[actor_id] = self._new(actor_id, traffic)
             self._watches[actor_id] = watch
@@ -73,6 +88,13 @@ class Links:
         else:
             self._io.call_soon(lambda: self._ask(actor_id, watch))
         return link
+
+    def heard(self, actor_id: str, process: str | None) -> None:
+        """An actor has said what it is called as a caller; None: it has not called anybody yet. From any thread."""
+        if process is not None and process not in self.processes:
+            self.processes[process] = actor_id
+            while len(self.processes) > _MEMORY:
+                self.processes.pop(next(iter(self.processes)), None)
 
     def expect(self, actor_id: str, traffic: Traffic) -> Link:
         """Return the link to an actor that is about to be spawned; its events come by themselves."""
@@ -95,11 +117,14 @@ class Links:
         self._bury(actor_id, link, {"reason": reason})
         return link
 
+    def all(self) -> list[tuple[str, Link]]:
+        """Return the links to actors that live, as far as is known, by actor id."""
+        with self._lock:
+            return list(self._links.items())
+
     def calls(self) -> list[tuple[str, Call, bool]]:
         """Return the calls that have not ended: the actor's id, the call, and whether it was sent."""
-        with self._lock:
-            links = list(self._links.items())
-        return [(actor_id, call, sent) for actor_id, link in links for call, sent in link.calls()]
+        return [(actor_id, call, sent) for actor_id, link in self.all() for call, sent in link.calls()]
 
     def on_reshaped(self, actor_id: str, reshape: Callable[[bytes], None]) -> None:
         """Tell `reshape` the pickled shape of an actor that has been reloaded; at once, where that was before."""

@@ -37,7 +37,18 @@ from jactors.wire.channel import connect
 from jactors.wire.link import Link
 from jactors.wire.waiting import wait_entries
 
-__all__ = ["Session", "current", "init", "interrupting", "is_initialized", "join", "letting_go", "shutdown", "wait"]
+__all__ = [
+    "Session",
+    "current",
+    "init",
+    "interrupting",
+    "is_initialized",
+    "join",
+    "letting_go",
+    "process",
+    "shutdown",
+    "wait",
+]
 
 _session: Session | None = None
 _starting = threading.RLock()
@@ -207,6 +218,11 @@ _joining: tuple[Path, str] | None = None
 def is_initialized() -> bool:
     """Return whether this process has a session."""
     return _session is not None or _joining is not None
+
+
+def process() -> str | None:
+    """Return what names this process as a caller, 32 hex digits; None where it has not called anybody yet."""
+    return _session.process if _session is not None else None
 
 
 def current() -> Session:

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from jactors import session, trace
 from jactors.actors.generator import ObjectRefGenerator
+from jactors.actors.records import ActorStatistics
 from jactors.actors.shape import BUILT_IN, ClassShape, MethodShape
 from jactors.context import current_actor, current_call
 from jactors.errors import PendingCallsLimitExceeded
@@ -262,6 +263,12 @@ class ActorHandle(Generic[T]):
     @property
     def _actor_id(self) -> ActorID:
         return ActorID.from_hex(self._home.actor_id)
+
+    def _statistics(self) -> ActorStatistics:
+        """Return state, counts, latencies and memory: `jactors.insight.statistics`. No user's method is shadowed."""
+        from jactors.actors.insight import statistics
+
+        return statistics(self)
 
     def __getattr__(self, name: str) -> ActorMethod:
         home: Home = self.__dict__["_home"]  # not by attribute: a half-made handle would ask itself

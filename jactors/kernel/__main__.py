@@ -92,7 +92,11 @@ class _Life:
                 loop.add_callback(self._be_born)
 
         self._app.iopub_thread.on_subscriber = subscribed
-        self._app.kernel.start()
+        kernel = self._app.kernel
+        kernel.start()
+        kernel.actor = self._instance
+        kernel.process = session.process
+        self._app.iopub_thread.on_topic = kernel.news.on_subscription
         signal.signal(signal.SIGINT, self._instance.interrupts.on_sigint)
         signal.signal(signal.SIGTERM, self._on_sigterm)
         self._app.kernel.on_shutdown = self._on_shutdown

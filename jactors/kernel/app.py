@@ -30,14 +30,18 @@ _LARGEST = 1 << 26
 
 
 class _Subscribed(IOPubThread):
-    """An iopub thread that says when the first subscriber has come."""
+    """An iopub thread that says when somebody subscribes, and to what."""
 
     on_subscriber: Any = None
+    on_topic: Any = None
 
     def _handle_subscription(self, frames: list[bytes]) -> None:
         super()._handle_subscription(frames)
         if self.on_subscriber is not None:
             self.on_subscriber()
+        if self.on_topic is not None:
+            for frame in frames:
+                self.on_topic(frame)
 
 
 class _NoThread:

@@ -19,11 +19,15 @@ up the interrupt that is meant to end what it waits for. A thread costs 0.1 ms, 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jactors import trace
+from jactors.kernel.accounts import RECENT
 from jactors.kernel.glance import glance
+from jactors.kernel.portrait import attributes
+from jactors.kernel.stacks import stacks
 
 if TYPE_CHECKING:
     from jactors.kernel.kernel import ActorKernel
@@ -76,13 +80,39 @@ def _withdraw(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     return {"was": kernel.withdraw(str(content["token"]))}
 
 
+def _status(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """What an overview shows: see `Accounts.status`."""
+    return kernel.status()
+
+
+def _calls(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """The calls that wait, run and have ended: see `Accounts.calls`."""
+    return kernel.accounts.calls(limit=int(content.get("limit", RECENT)), after=float(content.get("after", 0.0)))
+
+
+def _state(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """The object's attributes: see `portrait`."""
+    subject = kernel.actor.self if kernel.actor is not None else None
+    found, number = attributes(subject) if subject is not None else ([], 0)
+    return {"made": subject is not None, "attributes": found, "attributes_in_all": number, "now": time.time()}
+
+
+def _stack(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """What all threads and coroutines do: see `stacks`."""
+    return stacks(kernel)
+
+
 #: All requests. To add one, add a line.
 HANDLERS: dict[str, Handler] = {
+    "actor_calls_request": _calls,
     "actor_cancel_request": _cancel,
     "actor_checkpoint_request": _checkpoint,
     "actor_complete_request": _complete,
     "actor_glance_request": glance,
     "actor_inspect_request": _inspect,
+    "actor_stack_request": _stack,
+    "actor_state_request": _state,
+    "actor_status_request": _status,
     "actor_taken_request": _taken,
     "actor_trace_request": _trace,
     "actor_withdraw_request": _withdraw,

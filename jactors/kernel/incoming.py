@@ -57,12 +57,13 @@ class Incoming:
     returns: int
     group: str | None
     groups: list[list[bytes]]
+    #: When the caller submitted it, and when it began to run: monotonic, in seconds; 0.0 where it has not.
+    submitted: float = 0.0
+    began: float = 0.0
     #: What it is called, where that is not the method.
     name: str | None = None
     #: Of a generator that must not be too far ahead.
     room: Room | None = None
-    #: When it began to run, in nanoseconds of the monotonic clock.
-    started: int = 0
     #: ``cancelled``: somebody wants it to end. Shared with the call's context, set by the control thread.
     flags: dict[str, Any] = field(default_factory=dict)
 

@@ -96,6 +96,15 @@ class Interrupts:
         """Return whether a method runs in a pool thread."""
         return bool(self._threads)
 
+    def running(self) -> dict[int, Incoming]:
+        """Return the calls whose user code is on a thread's stack, by thread; from any thread."""
+        with self._lock:
+            running = dict(self._threads)
+        call = self.call
+        if call is not None and self._main is not None:
+            running[self._main] = call
+        return running
+
     def on_sigint(self, signum: int, frame: FrameType | None) -> None:
         """Interrupt the running method, if it is the one that is meant."""
         call = self.call
@@ -161,7 +170,7 @@ def steps(interrupts: Interrupts, call: Incoming, value: Awaitable[Any]) -> Gene
 
 def awaited(frame: FrameType) -> Any:
     """Return what a frame of `steps` awaits, for whoever walks down a task's stack; None for any other frame."""
-    return frame.f_locals["inner"] if frame.f_code is _STEPS else None
+    return frame.f_locals["value"] if frame.f_code is _STEPS else None  # `inner` does not say what it wraps
 
 
 _STEPS = steps.__wrapped__.__code__ if hasattr(steps, "__wrapped__") else steps.__code__

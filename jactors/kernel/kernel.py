@@ -11,6 +11,7 @@ import asyncio
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Any
@@ -23,6 +24,7 @@ from traitlets import Type
 
 from jactors.errors import ProtocolError
 from jactors.ids import new_token
+from jactors.kernel.accounts import Accounts
 from jactors.kernel.checkpoints import Checkpoints
 from jactors.kernel.control import Control
 from jactors.kernel.gate import Gate
@@ -31,6 +33,7 @@ from jactors.kernel.incoming import Incoming, Outcome, Room
 from jactors.kernel.instance import Instance
 from jactors.kernel.lanes import Bench, InlineLane, Lane, LoopLane, ThreadLane
 from jactors.kernel.mailbox import Mailbox
+from jactors.kernel.news import News
 from jactors.kernel.outbox import Outbox
 from jactors.kernel.output import ActorShell, Output, notice_children
 from jactors.wire import messages
@@ -60,7 +63,10 @@ class ActorKernel(IPythonKernel):
         self.session.digest_history_size = 0  # the guard's business
         super().start()
         self._incarnation = 0
-        self.actor: Any = None
+        #: None until its `__init__` is about to run.
+        self.actor: Instance | None = None
+        #: Names this process in its session, once it has called somebody.
+        self.process: Callable[[], str | None] = lambda: None
         #: Told that a client wants the kernel to end, and whether to begin anew; in the control thread.
         self.on_shutdown: Callable[[bool], None] = lambda restart: None
         self._raw_parent = b""
@@ -75,7 +81,9 @@ class ActorKernel(IPythonKernel):
         self._withdrawn: set[str] = set()
         #: Of generators that must not be too far ahead, while they run.
         self._rooms: WeakValueDictionary[tuple[str, int], Room] = WeakValueDictionary()
+        self.accounts = Accounts()
         self.control = Control(self)
+        self.news = News(self)
         self.output = Output(self)
         notice_children()
         self._shell_socket: zmq.Socket[bytes] = self.shell_stream.socket
@@ -117,17 +125,20 @@ class ActorKernel(IPythonKernel):
         loop = asyncio.get_running_loop()
         checkpoints.attach(instance, gate=gate, loop=loop, activity=self._activity)
         self.shell.user_ns["self"] = instance.self
+        self.accounts.alive_since = time.time()
+        self.accounts.rouse()
         self.mailbox.resume()
 
     def abandon(self, end: Callable[..., None]) -> None:
         """Call `end` in place of answering, or leaving: for a forked child."""
         self._leave = end
         self._answer = end  # type: ignore[method-assign]
-        if self.actor is not None:
+        if self._lanes:  # it was animated
             self._outbox.send = end  # type: ignore[method-assign]
 
     def _make_lanes(self, creation: Creation, gate: Gate | None) -> dict[str | None, Lane]:
         sizes = creation.sizes
+        assert self.actor is not None
         answer = self._count_and_answer if self.checkpoints.counts_calls else self._answer
         bench = Bench(instance=self.actor, output=self.output, answer=answer, part=self._part, gate=gate)
         if creation.is_async:
@@ -178,7 +189,8 @@ class ActorKernel(IPythonKernel):
         if message.raw_parent != self._raw_parent:
             self._raw_parent, self._parent = message.raw_parent, message.parent
         calls, streams, at = [], [], 0
-        for number, method, returns, group, sizes, *more in content["calls"]:
+        now = time.monotonic()
+        for number, method, returns, group, sizes, waited, *more in content["calls"]:
             if not (isinstance(number, int) and isinstance(method, str) and isinstance(returns, int) and sizes):
                 raise ProtocolError(f"a call that makes no sense: {number!r}, {method!r}, {returns!r}, {sizes!r}")
             groups = []
@@ -187,8 +199,10 @@ class ActorKernel(IPythonKernel):
                 streams.append(groups[-1][0])
                 at += size
             call = (idents, message.raw_header, self._parent, message.sender, number, method, returns, group, groups)
-            calls.append(Incoming(*call) if not more else self._special(Incoming(*call), more[0]))
+            incoming = Incoming(*call, now - waited)
+            calls.append(incoming if not more else self._special(incoming, more[0]))
         messages.check_digest(message, streams)
+        self.accounts.came(message.sender, calls)
         for each in calls:
             self.mailbox.put(each)
 
@@ -218,7 +232,15 @@ class ActorKernel(IPythonKernel):
     async def _stock(self, frames: Sequence[bytes]) -> None:
         """Ipykernel's own dispatch; all cells share one context, so that context variables last."""
         request = self.shell_main(None, [zmq.Frame(frame) for frame in frames])
-        await asyncio.get_running_loop().create_task(request, context=self._cell_context)
+        task = asyncio.get_running_loop().create_task(request, context=self._cell_context)
+        if messages.peek_type(frames, b'"execute_request"'):
+            self.accounts.cell_since = time.monotonic()
+            self.accounts.rouse()
+        try:
+            await task
+        finally:
+            self.accounts.cell_since = None
+            self.accounts.rouse()
         self._cells += 1
         self._on_shell()
 
@@ -265,6 +287,7 @@ class ActorKernel(IPythonKernel):
         if call.key in self._cancelled:
             self._cancelled.discard(call.key)
             call.flags["cancelled"] = True
+            assert self.actor is not None
             self._answer(call, [(-1, self.actor.failed(call.method, asyncio.CancelledError()))])
             return
         (self._lanes.get(call.group) or self._lanes[None]).start(call)
@@ -272,6 +295,19 @@ class ActorKernel(IPythonKernel):
     def busy_threads(self) -> bool:
         """Return whether a call runs in a pool thread."""
         return self.actor is not None and self.actor.interrupts.in_threads()
+
+    def running(self) -> dict[int, Incoming]:
+        """Return the calls that are on a thread's stack, by thread; from any thread."""
+        return self.actor.interrupts.running() if self.actor is not None else {}
+
+    def suspended(self) -> list[tuple[Incoming, Any]]:
+        """Return the calls that wait in a coroutine, each with it; from any thread."""
+        lanes = [lane for lane in self._lanes.values() if isinstance(lane, LoopLane)]
+        return [(call, coroutine) for lane in lanes for call, coroutine in lane.tasks() if not coroutine.cr_running]
+
+    def status(self) -> dict[str, Any]:
+        """Return what an overview shows; from any thread."""
+        return {"incarnation": self._incarnation, "process": self.process(), **self.accounts.status()}
 
     def speak_for_the_last_call(self) -> None:
         """Publish what comes after the loop has ended under the cell of the call that came last."""
@@ -318,6 +354,8 @@ class ActorKernel(IPythonKernel):
             self.mailbox.pause()
             self._leave(outcome)
             return
+        last = outcome[-1][1]
+        self.accounts.ended(call, failed=last is not None and last.failed)
         self._outbox.send(call, outcome)
         # A send may have swallowed the socket's edge-triggered read event: look.
         self._receive()

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from jactors import trace
 from jactors.context import CallContext, current_call
@@ -51,7 +52,7 @@ class Bench:
         method = f"{self.instance.class_name}.{call.method}"
         context = CallContext(task_id=call.task_id, method=method, name=call.name or method, flags=call.flags)
         current_call.set(context)
-        call.started = trace.now()
+        call.began = time.monotonic()
         return context
 
     def end(self, call: Incoming, outcome: list[Outcome]) -> list[Outcome]:
@@ -64,7 +65,9 @@ class Bench:
         """
         ran = current_call.get()  # by the name of the function, where it is a task
         if ran is not None:
-            trace.ran.append((ran.task_id, ran.name, threading.current_thread().name, call.started, trace.now()))
+            trace.ran.append(
+                (ran.task_id, ran.name, threading.current_thread().name, int(call.began * 1e9), trace.now())
+            )
         if call.flags.get("left"):
             raise ActorExit(0)
         if call.flags.get("cancelled") and not (outcome[-1][1] is not None and outcome[-1][1].failed):
@@ -205,6 +208,10 @@ class LoopLane:
             outcome = leave
         self._tasks.pop(call.key, None)
         bench.answer(call, outcome)
+
+    def tasks(self) -> list[tuple[Incoming, Any]]:
+        """Return the calls that have begun, each with its coroutine; from any thread."""
+        return [(call, task.get_coro()) for task, call in list(self._tasks.values()) if call.began]
 
     def cancel(self, key: tuple[str, int]) -> Incoming | None:
         """Cancel the task of a call: CancelledError at its next ``await``, KeyboardInterrupt in a sync method."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from jactors.errors import TaskCancelledError
-from jactors.objects.store import Entry, Payload
+from jactors.objects.store import Entry, Payload, Raised
 from jactors.objects.stream import Stream
 
 __all__ = ["Call"]
@@ -31,6 +33,7 @@ class Call:
         "retry_on",
         "returns",
         "stream",
+        "submitted",
     )
 
     def __init__(
@@ -66,6 +69,8 @@ class Call:
         self.stream = stream
         #: What must not go before the call has ended: the actor, and what its arguments name.
         self.luggage = luggage
+        #: When, in monotonic seconds.
+        self.submitted = time.monotonic()
         #: Arguments that are still pending. Of the link's lock, as is the next.
         self.blocked = 0
         #: Calls of its message that have not been answered, shared by them.
@@ -80,9 +85,9 @@ class Call:
             self.luggage = [*self.luggage, *payload.luggage]
 
     def head(self) -> list[Any]:
-        """Return what the actor reads of it in the signed content."""
+        """Return what the actor reads of it in the signed content, sent now."""
         sizes = [len(group) for group in self.groups]
-        head = [self.number, self.method, self.returns, self.group, sizes]
+        head = [self.number, self.method, self.returns, self.group, sizes, round(time.monotonic() - self.submitted, 4)]
         room = self.stream.room if self.stream is not None else 0
         if room or self.name:
             taken = self.stream.consumed if self.stream is not None else 0
@@ -119,3 +124,8 @@ class Call:
     def size(self) -> int:
         """Return the number of bytes of its arguments."""
         return sum(len(frame) for group in self.groups for frame in group)
+
+    def passed_over(self, answer: Future[Mapping[str, Any]]) -> None:
+        """It was cancelled: where the actor's `answer` is that it waits in its queue there, the caller need not."""
+        if answer.exception() is None and answer.result().get("was") == "queued":
+            self.fail(Raised(TaskCancelledError(task=self.method)))

@@ -102,6 +102,12 @@ class Link:
 
     # ---------------------------------------------------------------- any thread
 
+    def settle(self, traffic: Traffic) -> None:
+        """There is a handle, and with it the knowledge of how the actor takes calls; nothing was submitted before."""
+        with self._lock:
+            self.traffic = traffic
+            self._backlog = Backlog(traffic)
+
     def pending(self) -> int:
         """Return how many calls have not ended."""
         return len(self._backlog)
@@ -272,7 +278,7 @@ class Link:
             else:
                 content = {"sender": self._sender, "number": call.number, "recursive": recursive}
                 asked = self.ask("actor_cancel_request", content)
-                asked.add_done_callback(lambda answer: _passed_over(call, answer))
+                asked.add_done_callback(call.passed_over)
         _deliver(ended)
 
     def interrupt(self) -> None:
@@ -392,9 +398,3 @@ def _deliver(ended: list[tuple[Entry, Payload]]) -> None:
     """End the entries: outside every lock, since their callbacks are the user's."""
     for entry, payload in ended:
         entry.end(payload)
-
-
-def _passed_over(call: Call, answer: Future[Mapping[str, Any]]) -> None:
-    """A call that was cancelled in the actor's queue is passed over when its turn comes; the caller need not wait."""
-    if answer.exception() is None and answer.result().get("was") == "queued":
-        call.fail(Raised(TaskCancelledError(task=call.method)))

@@ -1,7 +1,7 @@
 """The window: an actor's iopub channel. Output in, to be relayed; and what the actor says of itself.
 
 An actor publishes its status only where somebody wants it: the window tells it so by subscribing to
-the topic `PULSE`, which the actor's socket notices, as it notices the end of whoever had subscribed.
+the topic `NEWS`, which the actor's socket notices, as it notices the end of whoever had subscribed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from jactors.wire.io import IOThread
 from jactors.wire.relay import Relay
 from jactors.wire.visit import Visit
 
-__all__ = ["PULSE", "Window"]
+__all__ = ["NEWS", "Window"]
 
 log = logging.getLogger("jactors")
 
 #: The topic of an actor's status; to subscribe to it makes the actor publish it.
-PULSE = b"actor_pulse"
+NEWS = b"actor_news"
 
 #: Messages on iopub that somebody looks at; execute_input is not among them.
 _SHOWN = TYPES | {"stream", "display_data", "update_display_data", "clear_output", "error", "execute_result", "status"}
@@ -71,13 +71,13 @@ class Window:
         """Tell `on_status` whenever the actor's status has changed, from now on; return what takes that back."""
         self._watchers.append(on_status)
         if len(self._watchers) == 1 and self._sub is not None:
-            self._sub.setsockopt(zmq.SUBSCRIBE, PULSE)
+            self._sub.setsockopt(zmq.SUBSCRIBE, NEWS)
 
         def unwatch() -> None:
             if on_status in self._watchers:
                 self._watchers.remove(on_status)
                 if not self._watchers and self._sub is not None:
-                    self._sub.setsockopt(zmq.UNSUBSCRIBE, PULSE)
+                    self._sub.setsockopt(zmq.UNSUBSCRIBE, NEWS)
 
         return unwatch
 
@@ -88,7 +88,7 @@ class Window:
         self._sub = connection.socket(self._io.context, zmq.SUB, "iopub")
         self._sub.setsockopt(zmq.SUBSCRIBE, b"")
         if self._watchers:
-            self._sub.setsockopt(zmq.SUBSCRIBE, PULSE)
+            self._sub.setsockopt(zmq.SUBSCRIBE, NEWS)
         self._io.register(descriptor(self._sub), self.read)
         self._io.call_soon(self.read)
 

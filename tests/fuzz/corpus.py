@@ -42,7 +42,7 @@ def _messages(connection, key, canary):
     made = []
     for n in range(8):
         stream = pickle.dumps(((1,), {}), protocol=5)
-        content = {"incarnation": connection.incarnation, "calls": [[n + 1, "add", 1, None, [1]]]}
+        content = {"incarnation": connection.incarnation, "calls": [[n + 1, "add", 1, None, [1], 0]]}
         made.append(signer.pack(messages.CALL, content, streams=[stream], buffers=[stream]))
     for msg_type, content in (
         ("actor_cancel_request", {"sender": "x" * 32, "number": 1, "recursive": True, "timeout": 1}),

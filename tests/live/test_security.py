@@ -69,7 +69,7 @@ class Forger:
     def call(self, *, signer=None, incarnation=None, method="add", value=1, msg_type=messages.CALL, content=None):
         stream = pickle.dumps(((value,), {}), protocol=5)
         incarnation = self.connection.incarnation if incarnation is None else incarnation
-        body = {"incarnation": incarnation, "calls": [[1, method, 1, None, [1]]], **(content or {})}
+        body = {"incarnation": incarnation, "calls": [[1, method, 1, None, [1], 0]], **(content or {})}
         return (signer or self.signer).pack(msg_type, body, streams=[stream], buffers=[stream])
 
     def send(self, frames):
@@ -163,7 +163,7 @@ def test_a_swapped_pickle_stream_is_refused_before_it_is_loaded(forger, tmp_path
 
 def test_a_missing_digest_is_refused(forger):
     stream = pickle.dumps(((1,), {}))
-    body = {"incarnation": forger.connection.incarnation, "calls": [[1, "add", 1, None, [1]]]}
+    body = {"incarnation": forger.connection.incarnation, "calls": [[1, "add", 1, None, [1], 0]]}
     forger.is_refused(forger.signer.pack(messages.CALL, body, streams=[], buffers=[stream]))
 
 
@@ -215,12 +215,12 @@ def test_what_is_no_message_hurts_nothing(forger, frames):
         None,
         [],
         [[1]],
-        [[1, "add", 1, None, [-1]]],
-        [[1, "add", 1, None, [50]]],
-        [[1, "add", 1, None, []]],
-        [["x", "add", 1, None, [1]]],
-        [[1, "add", "many", None, [1]]],
-        [[1, 7, 1, None, [1]]],
+        [[1, "add", 1, None, [-1], 0]],
+        [[1, "add", 1, None, [50], 0]],
+        [[1, "add", 1, None, [], 0]],
+        [["x", "add", 1, None, [1], 0]],
+        [[1, "add", "many", None, [1], 0]],
+        [[1, 7, 1, None, [1], 0]],
         "calls",
     ],
 )

@@ -22,6 +22,7 @@ PACKAGE = Path(__file__).parents[2] / "jactors"
 STOREYS = {
     # The cellar: the standard library, and jupyter_core's paths, are all they need.
     "jactors._version": 0,
+    "jactors.amounts": 0,
     "jactors.certificate": 0,
     "jactors.context": 0,
     "jactors.frames": 0,
