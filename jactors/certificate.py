@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
     from jactors.errors import ActorError
 
-__all__ = ["cause", "reason", "write"]
+__all__ = ["cause", "reason", "state", "write"]
 
 _LIKELY = {
     "SIGKILL": "kill -9, or the kernel's OOM killer, which leaves no trace",
@@ -38,6 +39,8 @@ def write(error: ActorError, *, verdict: str, cure: str) -> str:
     if error.restarts or error.max_restarts:
         allowed = "any number" if error.max_restarts < 0 else error.max_restarts
         lines.append(f"  restarts used: {error.restarts} of {allowed}")
+    if error.state:
+        lines.append(f"  state: {error.state}")
     if error.last_output.strip():
         lines.append("  last output:")
         lines += [f"    | {line}" for line in error.last_output.strip("\n").splitlines()]
@@ -78,6 +81,17 @@ def reason(told: Mapping[str, Any]) -> str:
     elif told.get("intent") == "shut down":
         why = "a Jupyter client shut it down"
     return why
+
+
+def state(told: Mapping[str, Any]) -> str:
+    """Say what became of an actor's state."""
+    saved = told.get("checkpoint")
+    if saved is None:
+        return ""
+    at = f"its checkpoint of {datetime.fromtimestamp(saved['at'], UTC).astimezone():%H:%M:%S}"
+    if told.get("state") == "RESTARTING":
+        return f"it begins again with {at}" if saved["automatic"] else ""
+    return f"another can have {at}: jactors.restore(another, {saved['path']!r})"
 
 
 def cause(told: Mapping[str, Any]) -> str:

@@ -280,6 +280,7 @@ def _fields(event: dict[str, Any]) -> dict[str, Any]:
         "max_restarts": event.get("max_restarts", 0),
         "last_output": event.get("last_output", ""),
         "reason": certificate.reason(event),
+        "state": certificate.state(event),
     }
 
 

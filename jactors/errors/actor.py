@@ -45,6 +45,8 @@ class ActorError(JactorsError):
         The last lines it printed.
     reason : str
         In words, where more is known than the exit code.
+    state : str
+        In words, what became of its state, where that was saved.
     """
 
     _verdict = "failed"
@@ -62,6 +64,7 @@ class ActorError(JactorsError):
         max_restarts: int = 0,
         last_output: str = "",
         reason: str = "",
+        state: str = "",
     ) -> None:
         super().__init__(reason)
         self.actor_id = actor_id
@@ -74,6 +77,7 @@ class ActorError(JactorsError):
         self.max_restarts = max_restarts
         self.last_output = last_output
         self.reason = reason
+        self.state = state
 
     def __str__(self) -> str:
         return certificate.write(self, verdict=self._verdict, cure=self._cure())

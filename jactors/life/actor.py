@@ -13,7 +13,7 @@ from typing import Any
 
 from jactors import certificate
 from jactors.life.machine import Life, State
-from jactors.places import connection_file, write_private
+from jactors.places import checkpoint_file, connection_file, write_private
 from jactors.wire.channel import Channel
 from jactors.wire.connection import new_curve_keys
 
@@ -198,16 +198,32 @@ class Actor:
         if self.shape:
             told["shape"] = self.shape
         if life.state in (State.DEAD, State.RESTARTING):
-            told |= self._verdict()
+            told |= self._verdict() | {"checkpoint": self.saved()}
             if life.looped is not None:
                 told |= {"looped": life.looped, "intensity": life.intensity, "period": life.period}
         return told
 
+    def saved(self) -> dict[str, Any] | None:
+        """Return where its state is, when it was saved, and whether it begins with it when it restarts."""
+        path = checkpoint_file(self.folder, self.actor_id)
+        try:
+            at = path.stat().st_mtime
+        except OSError:
+            return None
+        return {"path": str(path), "at": at, "automatic": bool(self.request.get("checkpoint"))}
+
     def remove_files(self) -> None:
-        """Remove what a dead actor needs no more; its log stays until the session ends."""
+        """Remove what a dead actor needs no more.
+
+        Its log stays until the session ends, and so does its state where nobody wanted it to end: another can have it.
+        """
         self.connection_file.unlink(missing_ok=True)
+        kept = {self.log_file}
+        if not (self.life.for_good or self.life.intent or self.life.released):
+            state = checkpoint_file(self.folder, self.actor_id)
+            kept |= {state, state.with_name(state.name + ".before")}
         for left in self.folder.glob(f"{self.actor_id[:10]}*"):
-            if left != self.log_file:
+            if left not in kept:
                 left.unlink(missing_ok=True)
         self.release_name()
 

@@ -540,3 +540,27 @@ def test_what_an_actor_has_saved_goes_with_it(make):
     with pytest.raises(ActorDiedError):
         jactors.get(actor.get.remote(), timeout=TIMEOUT)
     assert not path.exists() and not path.with_name(path.name + ".before").exists()
+
+
+def test_the_certificate_says_what_became_of_the_state_and_another_can_have_it(make):
+    actor = make(Plain, max_restarts=1, checkpoint=1)
+    actor.add(7)
+    os.kill(actor.pid(), signal.SIGKILL)
+    with pytest.raises(ActorUnavailableError, match=r"state: it begins again with its checkpoint of \d\d:\d\d:\d\d"):
+        while True:
+            actor.get()
+    crash_for_good = None
+    while crash_for_good is None:
+        try:
+            os.kill(actor.pid(), signal.SIGKILL)
+        except ActorUnavailableError:
+            continue
+        with pytest.raises(
+            ActorDiedError, match=r"state: another can have its checkpoint of .*: jactors\.restore"
+        ) as died:
+            jactors.get(actor.get.remote(), timeout=TIMEOUT)
+        crash_for_good = died.value
+    path = crash_for_good.state.partition("jactors.restore(another, '")[2].rstrip("')")
+    other = make(Plain)
+    jactors.restore(other, path)
+    assert other.get() == 7
