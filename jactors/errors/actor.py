@@ -107,9 +107,10 @@ class ActorDiedError(ActorError):
     def _cure(self) -> str:
         if self.reason or (self.signal is None and self.exitcode is None):
             return ""  # it was told to go: the reason says by whom
+        again = "" if self.max_restarts else "; max_restarts=n lets it come back"
         if self.signal == "SIGKILL":
-            return "if memory ran out, give it less to hold or fewer neighbours; max_restarts brings it back"
-        return "find the cause in its last output; max_restarts=n lets it come back"
+            return f"if memory ran out, give it less to hold or fewer neighbours{again}"
+        return f"find the cause in its last output{again}"
 
 
 class ActorStartError(ActorDiedError):

@@ -136,6 +136,7 @@ class Checkpoints:
     def _take_note(self, found: statefile.StateFile) -> None:
         self._restored = _record(found)
         self._number = max(self._number, self._restored.number)
+        self._left_out |= self._restored.missing.keys()
         if found.instead_of:
             saved = self._restored.saved_at
             self._say(f"has the state of the checkpoint before the last one, of {saved}: {found.instead_of}")

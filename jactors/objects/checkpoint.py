@@ -176,7 +176,7 @@ def capture(thing: object, by_value: ByValue) -> Pickled:
                 _dump(value, naming, thorough=True)
                 thorough = True
             except Exception as error:
-                missing[name] = f"{type(value).__name__}: {_text(error)}"
+                missing[name] = str(error) if isinstance(value, _LIVE) else f"{type(value).__name__}: {_text(error)}"
     try:
         return Pickled(*_dump(parts.without(missing).fields(), naming, thorough=thorough), thorough, missing)
     except Exception as error:
@@ -184,7 +184,8 @@ def capture(thing: object, by_value: ByValue) -> Pickled:
 
 
 def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
+    text = str(error) if isinstance(error, _OfProcess) else f"{type(error).__name__}: {error}"
+    return text.partition("\n")[0]
 
 
 def _dump(value: object, naming: _Naming, *, thorough: bool = False) -> tuple[bytes, list[memoryview]]:
@@ -217,6 +218,10 @@ _LIVE = (
 )
 
 
+class _OfProcess(pickle.PicklingError):
+    """Something would be pickled that is of this process alone; the text says what."""
+
+
 class _Naming:
     """What a pickle stream names instead of containing: the object, stdout and stderr, classes that no module has."""
 
@@ -237,7 +242,7 @@ class _Naming:
         if value is sys.stdout or value is sys.stderr:
             return (_STREAM, "stdout" if value is sys.stdout else "stderr")
         if isinstance(value, _LIVE):
-            raise pickle.PicklingError(f"a {kind.__name__} is of its process alone")
+            raise _OfProcess(f"a {kind.__name__} is of its process alone")
         if not issubclass(kind, type):
             self._ordinary.add(kind)
             return None
