@@ -180,13 +180,10 @@ class Session:
             **self.base(options),
             "demand": options.demand,
             "max_restarts": options.max_restarts,
-<<<<<<< HEAD
             "restart_intensity": options.restart_intensity,
             "restart_period": options.restart_period,
             "hang_timeout": options.hang_timeout,
-=======
             "checkpoint": options.checkpoint is not None,
->>>>>>> 7a85416 (A certificate says what became of the actor's state; where its restarts are used up, another can have it)
             "start_timeout": options.start_timeout,
             "lifetime": self.lifetime(options),
             "owner": actor.actor_id if actor is not None else None,
