@@ -305,7 +305,7 @@ class Session:
             except subprocess.TimeoutExpired:
                 self._own.kill()
                 self._own.wait()
-            if self.folder.exists():
+            if self.folder.exists() or self.watch.gone:  # killed: while it was dying it still looked alive
                 self._clean_up()
         done = threading.Event()
 

@@ -8,6 +8,7 @@ a directory or symlink that somebody else put there first is refused; a socket p
 
     <jupyter runtime dir>/jactors-<session>-<actor>.json     connection files (standard format)
     <base>/names/<namespace>/<name>.json                     named actors
+    /dev/shm/jactors-<uid>-<base>-<session>/                  its blocks of shared memory
     <base>/<session>/                                        one session: sockets, creation files
 """
 
@@ -19,6 +20,7 @@ import shutil
 import stat
 import tempfile
 import threading
+import zlib
 from pathlib import Path
 from urllib.parse import quote
 
@@ -35,6 +37,9 @@ __all__ = [
     "read_private",
     "remove_session",
     "session_dir",
+    "shared_dir",
+    "shared_name",
+    "sweep_shared",
     "write_private",
 ]
 
@@ -44,6 +49,9 @@ _SOCKET_LIMIT = 107
 
 #: Bytes that a session needs at least: sockets, a log, and the creation files of a few actors.
 _ROOM = 256 << 10
+
+#: Memory that has names; on Linux. Everybody may write here: what is ours is 0700.
+_SHARED = Path("/dev/shm")  # noqa: S108
 
 
 def private_dir(path: Path) -> Path:
@@ -128,6 +136,29 @@ def session_dir(session: str) -> Path:
     raise OSError(errno.ENOSPC, f"no room for a session's files: {cure}", str(folder))
 
 
+def shared_name(session: str) -> str:
+    """Return the name of a session's directory under ``/dev/shm``, which all users share; "" for its beginning."""
+    owner = os.getuid() if hasattr(os, "getuid") else 0
+    return f"jactors-{owner}-{zlib.crc32(os.fsencode(base_dir())):08x}-{session}"
+
+
+def shared_dir(session: str, *, make: bool = False) -> Path | None:
+    """Return where a session's blocks of shared memory are; None where there is no ``/dev/shm``, or no such directory.
+
+    Parameters
+    ----------
+    make : bool
+        Make it, for a session that begins.
+    """
+    folder = _SHARED / shared_name(session)
+    if make:
+        try:
+            private_dir(private_dir(folder) / "free")
+        except OSError:  # values travel in messages
+            return None
+    return folder if folder.is_dir() else None
+
+
 def connection_file(session: str, actor_id: str) -> Path:
     """Return where Jupyter's clients find the actor: ``jupyter console --existing <name>``."""
     return Path(jupyter_runtime_dir()) / f"jactors-{session}-{actor_id[:10]}.json"
@@ -206,5 +237,14 @@ def read_private(path: Path | str) -> bytes:
 def remove_session(session: str) -> None:
     """Remove all files of a session that has ended."""
     shutil.rmtree(base_dir() / session, ignore_errors=True)
+    shutil.rmtree(_SHARED / shared_name(session), ignore_errors=True)
     for left in Path(jupyter_runtime_dir()).glob(f"jactors-{session}-*.json"):
         left.unlink(missing_ok=True)
+
+
+def sweep_shared() -> None:
+    """Remove the shared memory of sessions that have no directory any more: somebody has removed the runtime's."""
+    begin = shared_name("")
+    for folder in _SHARED.glob(f"{begin}*"):
+        if not (base_dir() / folder.name.removeprefix(begin)).exists():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -29,7 +29,7 @@ from jactors.launch import pinning
 from jactors.launch.forkserver import bootstrap
 from jactors.life.sweep import COOKIE, end_processes
 from jactors.membership import Session
-from jactors.objects import refs
+from jactors.objects import blocks, refs
 from jactors.objects.store import Entry
 from jactors.options import InitOptions
 from jactors.vitals import process_alive, start_time
@@ -115,6 +115,7 @@ def init(address: str | None = None, **options: Any) -> Context:
             )
         pinning.raise_descriptor_limit()
         _session = _start(parsed) if parsed.address is None else _attach(parsed)
+        blocks.bind(places.shared_dir(_session.id))
         return _describe(_session)
 
 
@@ -126,6 +127,7 @@ def _start(options: InitOptions) -> Session:
     _sweep()
     token = new_token(4)
     folder = places.session_dir(token)
+    places.shared_dir(token, make=True)
     me = {"pid": os.getpid(), "started": start_time(os.getpid())}
     places.write_private(folder / "driver", json.dumps(me).encode())
     mine, theirs = socket.socketpair()
@@ -171,6 +173,7 @@ def _sweep() -> None:
         if known and not any(process_alive(each["pid"], each["started"]) for each in known):
             end_processes(f"{folder.name}:")
             places.remove_session(folder.name)
+    places.sweep_shared()
     registry.sweep()
 
 
@@ -210,6 +213,7 @@ def join(folder: Path, *, namespace: str) -> None:
     """Be an actor of the session in `folder`: connects when first something of it is used."""
     global _joining  # noqa: PLW0603 - see `current`
     _joining = (folder, namespace)
+    blocks.bind(places.shared_dir(folder.name))
 
 
 _joining: tuple[Path, str] | None = None

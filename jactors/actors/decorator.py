@@ -198,7 +198,7 @@ class ActorClass:
         actor_id: str,
         options: ActorOptions,
         traffic: Traffic,
-        groups: list[tuple[bytes, ...]],
+        groups: list[tuple[Any, ...]],
         luggage: list[Held],
         record: dict[str, Any],
     ) -> ActorHandle[Any]:

@@ -85,7 +85,7 @@ class Home:
 
 def pack_arguments(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], *, what: str
-) -> tuple[list[tuple[bytes, ...]], list[Entry], list[Held]]:
+) -> tuple[list[tuple[Any, ...]], list[Entry], list[Held]]:
     """Pickle arguments; return their group, the entries of the top-level refs among them, and their luggage."""
     needs: list[Entry] = []
     for value in args:

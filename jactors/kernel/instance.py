@@ -132,6 +132,7 @@ class Instance:
     def _run(self, call: Incoming, emit: Emit) -> list[Outcome]:
         """Unpickle, run, pickle: all three run the user's code, and may be interrupted."""
         args, kwargs = _arguments(call.groups)
+        call.groups.clear()  # memory that the method lets go of is free before the answer is sent
         method = self.method(call.method)
         value = method(*args, **kwargs)
         if inspect.isgenerator(value) and inspect.isgeneratorfunction(method):
@@ -145,6 +146,7 @@ class Instance:
             try:
                 interrupts.enter(call)
                 args, kwargs = _arguments(call.groups)
+                call.groups.clear()
                 method = self.method(call.method)
                 value = method(*args, **kwargs)
                 if inspect.isgenerator(value) and inspect.isgeneratorfunction(method):

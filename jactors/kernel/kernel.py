@@ -36,6 +36,7 @@ from jactors.kernel.mailbox import Mailbox
 from jactors.kernel.news import News
 from jactors.kernel.outbox import Outbox
 from jactors.kernel.output import ActorShell, Output, notice_children
+from jactors.objects import blocks
 from jactors.wire import messages
 from jactors.wire.connection import descriptor, readable
 from jactors.wire.creation import Creation
@@ -188,6 +189,8 @@ class ActorKernel(IPythonKernel):
             raise ProtocolError(f"a call for incarnation {content['incarnation']}, this is {self._incarnation}")
         if message.raw_parent != self._raw_parent:
             self._raw_parent, self._parent = message.raw_parent, message.parent
+        if content.get("blocks"):
+            blocks.lent(message.buffers, content["blocks"])
         calls, streams, at = [], [], 0
         now = time.monotonic()
         for number, method, returns, group, sizes, waited, *more in content["calls"]:

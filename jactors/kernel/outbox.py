@@ -9,6 +9,7 @@ import zmq
 
 from jactors.ids import new_token
 from jactors.kernel.incoming import Incoming, Outcome
+from jactors.objects.blocks import Segment
 from jactors.objects.luggage import Held
 from jactors.wire import messages
 
@@ -29,7 +30,9 @@ class Outbox:
 
     def send(self, call: Incoming, outcomes: list[Outcome], *, last: bool = True) -> None:
         """Answer `call` now, in whole or (not `last`) in part."""
-        results, streams, frames = [], [], []
+        results: list[list[Any]] = []
+        streams: list[bytes] = []
+        frames: list[Any] = []
         held: dict[int, list[Any]] = {}
         for index, payload in outcomes:
             if payload is None:  # the end of a stream
@@ -45,6 +48,7 @@ class Outbox:
         content: dict[str, Any] = {"status": "ok", "incarnation": self._incarnation, "results": results}
         if held:
             content["held"] = [held.get(row) for row in range(len(results))]
+        given = [frame.block for frame in frames if isinstance(frame, Segment)] if len(frames) > len(streams) else []
         mark = self._mark()
         if mark:
             content["mark"] = mark
@@ -57,6 +61,8 @@ class Outbox:
         )
         self.answered += last
         messages.send(self._socket, [*call.idents, *packed])
+        for block in given:  # they are the caller's now
+            block.give_away()
 
 
 def _hand_over(luggage: Sequence[Held], to: str) -> list[Any]:

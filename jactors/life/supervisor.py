@@ -134,6 +134,7 @@ class Supervisor:
         self._members.discard(channel)
         self._expected = {actor_id: who for actor_id, who in self._expected.items() if who is not channel}
         self._holders.gone(channel)
+        self._ward.sweep_blocks_later()
         if channel is self._driver:
             self._driver_left()
         elif self._orphaned:

@@ -21,7 +21,8 @@ from jactors.life.loop import Loop
 from jactors.life.machine import State
 from jactors.life.oom import OomCounters
 from jactors.life.sweep import end_processes
-from jactors.places import clear_desks
+from jactors.objects.blocks import sweep
+from jactors.places import clear_desks, shared_dir
 from jactors.vitals import STACK_SIGNAL
 from jactors.wire.channel import Channel
 
@@ -35,6 +36,9 @@ BEATS = 4
 
 #: That a child was stopped, or goes on, is told by waitpid too, where there are such signals.
 _STOPS = os.WUNTRACED | os.WCONTINUED if hasattr(os, "WUNTRACED") else 0
+
+#: Seconds until the shared memory of a process that has ended is removed: a result may be about to be taken.
+BLOCKS_TIMEOUT = 2.0
 
 
 class Launching(Protocol):
@@ -192,6 +196,13 @@ class Ward:
         self.step(actor, exited)
         end_processes(f"{self._session}:{actor.actor_id}", pid)
         clear_desks(self._folder, pid)
+        self.sweep_blocks_later()
+
+    def sweep_blocks_later(self) -> None:
+        """A process has ended: remove its blocks of shared memory, when who takes its results has had time to."""
+        folder = shared_dir(self._session)
+        if folder is not None:
+            self._loop.later(BLOCKS_TIMEOUT, lambda: sweep(folder))
 
     def tell(self, actor: Actor, message: dict[str, Any]) -> None:
         """Tell all who watch `actor`."""

@@ -29,18 +29,20 @@ from __future__ import annotations
 import mmap
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
+
+from jactors.errors import ObjectLostError
 
 try:
     import fcntl
 except ImportError:  # Windows: values travel as frames
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SMALL", "Arena", "Block", "Segment", "arena", "bind", "swap_in", "swap_out", "sweep"]
+__all__ = ["SMALL", "Arena", "Block", "Segment", "adopted", "arena", "bind", "lent", "swap_out", "sweep", "views"]
 
 #: Bytes of one value's buffers from which they go into a block.
 SMALL = 512 << 10
@@ -98,6 +100,22 @@ class Segment:
     def view(self) -> memoryview:
         """Return its bytes, read-only."""
         return self.block.view(self.offset, self.size)
+
+
+class Lost(Segment):
+    """Stands where a segment could not be mapped; the value cannot be rebuilt."""
+
+    __slots__ = ()
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def view(self) -> memoryview:
+        """Raise ObjectLostError."""
+        raise ObjectLostError(
+            f"a value of {self.size} bytes is lost: the process that wrote it into shared memory has ended, and what "
+            "it left has been removed"
+        )
 
 
 class Arena:
@@ -303,16 +321,53 @@ def _alive(pid: int) -> bool:
 
 
 def swap_out(frames: list[Any]) -> dict[str, list[str | int]]:
-    """Replace segments among the frames of a message by nothing; return what `swap_in` makes of it, by index."""
+    """Replace the segments among the frames of a message by nothing; return their names by index, for the message."""
     named: dict[str, list[str | int]] = {}
     for index, frame in enumerate(frames):
-        if type(frame) is Segment:
-            named[str(index)] = [frame.block.name, frame.offset, frame.size]
+        if isinstance(frame, Segment):
+            name = "" if isinstance(frame, Lost) else frame.block.name
+            named[str(index)] = [name, 0 if not name else frame.offset, frame.size]
             frames[index] = b""
     return named
 
 
-def swap_in(frames: list[Any], named: Mapping[str, Sequence[Any]], place: Callable[[str, int, int], Any]) -> None:
-    """Put what `place` makes of (name, offset, size) where a message has had a segment."""
+def lent(frames: list[Any], named: Mapping[str, Sequence[Any]]) -> None:
+    """Put the memory of another process' segments where `swap_out` has taken them from."""
+
+    def read(name: str, offset: int, size: int) -> memoryview:
+        assert _arena is not None
+        return _arena.read(name, offset, size)
+
+    _swap_in(frames, named, read)
+
+
+def adopted(frames: list[Any], named: Mapping[str, Sequence[Any]]) -> None:
+    """Do as `lent`, and become the owner of the blocks: for whoever a result is sent to."""
+    blocks: dict[str, Block] = {}
+
+    def take(name: str, offset: int, size: int) -> Segment:
+        assert _arena is not None
+        if name not in blocks:
+            blocks[name] = _arena.adopt(name)
+        return Segment(blocks[name], offset, size)
+
+    _swap_in(frames, named, take)
+
+
+def _swap_in(frames: list[Any], named: Mapping[str, Sequence[Any]], place: Callable[[str, int, int], Any]) -> None:
     for index, (name, offset, size) in named.items():
-        frames[int(index)] = place(str(name), int(offset), int(size))
+        try:
+            frames[int(index)] = place(str(name), int(offset), int(size))
+        except (OSError, ValueError):
+            frames[int(index)] = Lost(int(size))
+
+
+def views(buffers: Iterable[Any]) -> list[Any]:
+    """Return the memory of buffers, wherever they lie.
+
+    Raises
+    ------
+    ObjectLostError
+        It has gone.
+    """
+    return [buffer.view() if isinstance(buffer, Segment) else buffer for buffer in buffers]

@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
+from jactors.places import shared_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -84,7 +86,7 @@ class Census:
         What lies in the watched folders, one level deep: session folders. `DURABLE` entries are no session's, but
         the files in ``names`` are.
     shared_memory : frozenset of str
-        Entries of ``/dev/shm`` whose name begins with ``jactors-``.
+        Directories of sessions of this Jupyter runtime directory under ``/dev/shm``.
     threads : frozenset of str
         Names of this process' threads that begin with ``jactors-``.
     descriptors : tuple of str
@@ -131,7 +133,7 @@ class Census:
                 if name.startswith(PREFIX) and name.endswith(".json")
             ),
             folders=frozenset(str(path) for folder in watched for path in _belongings(folder)),
-            shared_memory=frozenset(name for name in _names(Path("/dev/shm")) if name.startswith(PREFIX)),  # noqa: S108
+            shared_memory=frozenset(name for name in _names(Path("/dev/shm")) if name.startswith(shared_name(""))),  # noqa: S108
             threads=frozenset(thread.name for thread in threading.enumerate() if thread.name.startswith(PREFIX)),
             descriptors=_descriptors(),
             watched=watched,

@@ -7,9 +7,12 @@ read by the kernel when it starts. So a restart needs nobody alive but the super
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from jactors.objects.blocks import views
 from jactors.places import read_private, write_private
 
 __all__ = ["Creation", "Slot"]
@@ -34,7 +37,7 @@ class Creation:
     class_name: str
     class_pickle: bytes
     #: Pickled arguments, then one group (stream, buffers) for each top-level ref among them.
-    groups: list[tuple[bytes, ...]]
+    groups: Sequence[Sequence[Any]]
     #: Source text of files that exist only in the driver (cells), by file name: for tracebacks.
     sources: dict[str, str] = field(default_factory=dict)
     #: The parent header of the cell that made the actor: output of ``__init__`` goes there.
@@ -48,6 +51,8 @@ class Creation:
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
         fields = {name: getattr(self, name) for name in self.__slots__}
+        # What lies in shared memory is its caller's, who may be gone when the actor restarts.
+        fields["groups"] = [tuple(map(bytes, views(group))) for group in self.groups]
         write_private(path, pickle.dumps(fields, protocol=5))
 
     @classmethod

@@ -23,6 +23,7 @@ from zmq.utils.monitor import parse_monitor_message
 
 from jactors.errors import OwnerDiedError, ProtocolError
 from jactors.ids import new_token
+from jactors.objects import blocks
 from jactors.objects.luggage import Held
 from jactors.objects.store import Entry, Raised
 from jactors.places import clear_desks, desk_file, read_private, write_private
@@ -143,7 +144,7 @@ class Desk:
         payload: Any = entry.payload if entry is not None else None
         content: dict[str, Any] = {"id": name, "lost": payload is None}
         content["held"] = [[hold.key, hold.address] for hold in getattr(payload, "luggage", ())]
-        buffers: list[bytes] = []
+        buffers: list[Any] = []
         if isinstance(payload, Raised):
             payload = Failed(failure.encode(payload.error, task="", pid=os.getpid(), actor=""))
         if payload is not None:
@@ -254,6 +255,8 @@ class _Client:
             except ProtocolError:
                 continue
             content = message.content
+            if content.get("blocks"):
+                blocks.lent(message.buffers, content["blocks"])
             # While the owner keeps the value for us, and with it what it names.
             luggage = [self._claim(key, address) for key, address in content.get("held", ())]
             for entry in self._wanted.pop(str(content.get("id")), ()):

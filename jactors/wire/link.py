@@ -31,6 +31,7 @@ import zmq
 
 from jactors.errors import ProtocolError, TaskCancelledError
 from jactors.ids import new_token
+from jactors.objects import blocks
 from jactors.objects.luggage import Held
 from jactors.objects.store import Entry, Payload, Raised
 from jactors.wire import messages
@@ -238,10 +239,9 @@ class Link:
         content = message.content
         if message.msg_type != messages.REPLY or content["incarnation"] != self.incarnation:
             raise ProtocolError(f"{message.msg_type} of incarnation {content.get('incarnation')} is not the answer")
-        groups, at = [], 0
-        for _, _, _, size, _ in content["results"]:
-            groups.append(message.buffers[at : at + size])
-            at += size
+        if content.get("blocks"):
+            blocks.adopted(message.buffers, content["blocks"])
+        groups = message.groups(size for _, _, _, size, _ in content["results"])
         messages.check_digest(message, [group[0] for group in groups if group])
         mark = content.get("mark", 0)
         if mark and not self._marks:

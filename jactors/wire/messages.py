@@ -20,12 +20,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from itertools import islice
 from typing import Any
 
 from jactors.errors import ProtocolError
+from jactors.objects.blocks import swap_out
 
 __all__ = [
     "CALL",
@@ -82,7 +84,12 @@ class Message:
     raw_parent: bytes
     raw_metadata: bytes
     #: Raw frames behind the content.
-    buffers: Sequence[bytes]
+    buffers: list[Any]
+
+    def groups(self, sizes: Iterable[int]) -> list[list[Any]]:
+        """Return the buffers in groups of these sizes."""
+        at = iter(self.buffers)
+        return [list(islice(at, size)) for size in sizes]
 
     @property
     def parent(self) -> dict[str, Any]:
@@ -139,11 +146,16 @@ class Signer:
             The parent header, as JSON.
         streams
             The pickle streams among `buffers`, in order: their digest is signed.
+        buffers
+            Frames; those that lie in shared memory are only named.
         """
         self.seq = seq = self.seq + 1
         content["seq"] = seq
         if streams:
             content["digest"] = digest(streams)
+        if len(buffers) > len(streams):
+            buffers = list(buffers)
+            content["blocks"] = swap_out(buffers)
         header = (
             f'{self._prefix}"msg_id":"{self.sender}_{seq}","msg_type":"{msg_type}",'
             f'"date":"{datetime.now(UTC).isoformat()}"}}'
@@ -219,7 +231,7 @@ class Signer:
             if not isinstance(seq, int) or seq <= self._seen.get(sender, 0):
                 raise ProtocolError(f"{msg_type} {seq} of {sender} came again, or has no number")
             self._seen[sender] = seq
-        return Message(msg_type, sender, content, signed[0], signed[1], signed[2], frames[5:])
+        return Message(msg_type, sender, content, signed[0], signed[1], signed[2], list(frames[5:]))
 
 
 def digest(streams: Sequence[bytes]) -> str:

@@ -18,14 +18,15 @@ from typing import Any, ClassVar
 import cloudpickle
 
 from jactors.errors import SerializationError
+from jactors.objects.blocks import SMALL, Segment, arena, views
 from jactors.objects.luggage import Held, packing
 from jactors.wire.culprit import blame
 
 __all__ = ["Buffer", "dumps", "dumps_inband", "loads"]
 
 
-#: What travels beside the pickle stream.
-Buffer = bytes
+#: What travels beside the pickle stream: bytes, or where they are in shared memory.
+Buffer = bytes | memoryview | Segment
 
 
 def _code(code: CodeType) -> tuple[Any, ...]:
@@ -66,23 +67,33 @@ def dumps(value: object, *, what: str) -> tuple[bytes, list[Buffer], list[Held]]
     SerializationError
         Naming `what`, the type and the attribute path of the part that cannot be pickled.
     """
-    buffers: list[Buffer] = []
+    parts: list[memoryview] = []
 
     def keep(buffer: pickle.PickleBuffer) -> bool:
         try:
-            # A copy, made in the caller's thread: what the caller changes later does not travel.
-            buffers.append(bytes(buffer.raw()))
+            parts.append(buffer.raw())
         except BufferError:  # not contiguous: pickled in band
             return True
         return False
 
     with packing() as luggage:
         try:
-            return _dumps(value, keep), buffers, luggage
+            stream = _dumps(value, keep)
+            return stream, _copied(parts) if parts else [], luggage
         except MemoryError:
             raise
         except Exception as error:  # pickle's own, or whatever a ``__reduce__`` raises
             raise SerializationError(blame(value, what=what, error=error)) from error
+
+
+def _copied(parts: list[memoryview]) -> list[Buffer]:
+    """Return a copy of what stays out of band, made in the caller's thread: what is changed later does not travel."""
+    shared = arena()
+    if shared is not None and sum(part.nbytes for part in parts) >= SMALL:
+        segments = shared.write(parts)
+        if segments is not None:
+            return list(segments)
+    return [bytes(part) for part in parts]
 
 
 def dumps_inband(value: object, *, what: str) -> bytes:
@@ -96,5 +107,12 @@ def dumps_inband(value: object, *, what: str) -> bytes:
 
 
 def loads(stream: bytes | memoryview, buffers: Iterable[Buffer] = ()) -> Any:
-    """Rebuild a value; its arrays are views into `buffers`, read-only where those are."""
+    """Rebuild a value; its arrays are views into `buffers`, read-only where those are.
+
+    Raises
+    ------
+    ObjectLostError
+        A part lies in shared memory that is not there any more.
+    """
+    buffers = views(buffers) if buffers else ()
     return pickle.loads(stream, buffers=buffers)  # noqa: S301 - its digest was signed; see `messages`

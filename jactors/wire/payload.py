@@ -20,7 +20,7 @@ class Packed:
 
     __slots__ = ("buffers", "failed", "luggage", "stream")
 
-    def __init__(self, stream: bytes, buffers: Sequence[bytes], luggage: Sequence[Held] = ()) -> None:
+    def __init__(self, stream: bytes, buffers: Sequence[pack.Buffer], luggage: Sequence[Held] = ()) -> None:
         self.stream = stream
         self.buffers = buffers
         #: What it names and must not go before it does.

@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
+from jactors.errors import ObjectLostError
 from jactors.objects import blocks
-from jactors.objects.blocks import Arena, swap_in, swap_out
+from jactors.objects.blocks import Arena, adopted, lent, swap_out, views
 
 SIZE = 1 << 20
 
@@ -170,12 +171,45 @@ def test_what_a_dead_owner_has_left_is_swept_and_nothing_else(folder):
     assert files(folder) == [segments[0].block.name]
 
 
-def test_segments_are_named_in_a_message_and_found_again(folder):
-    arena = Arena(folder)
-    (segment,) = write(arena, b"a" * SIZE)
+@pytest.fixture
+def bound(folder):
+    """This process' arena lies in `folder`."""
+    before = blocks.arena()
+    blocks.bind(folder)
+    yield
+    blocks._arena = before
+
+
+def test_segments_are_named_in_a_message_and_found_again(folder, bound):
+    (segment,) = write(Arena(folder), b"a" * SIZE)
     frames = [b"stream", segment, b"small"]
     named = swap_out(frames)
     assert frames == [b"stream", b"", b"small"]
-    swap_in(frames, named, Arena(folder).read)
+    lent(frames, named)
     assert frames[0] == b"stream" and bytes(frames[1]) == b"a" * SIZE
     assert swap_out([b"a", b"b"]) == {}
+
+
+def test_whoever_is_sent_a_result_becomes_its_owner(folder, bound):
+    one, two = write(Arena(folder), b"a" * SIZE, b"b" * SIZE)
+    name = one.block.name
+    frames = [b"stream", one, two]
+    named = swap_out(frames)
+    one.block.give_away()
+    del one, two
+    adopted(frames, named)
+    assert frames[1].block is frames[2].block and frames[1].block.name != name
+    assert [bytes(view[:1]) for view in views(frames[1:])] == [b"a", b"b"]
+    frames.clear()
+    assert files(folder) == []
+
+
+def test_a_segment_that_has_gone_is_an_error_when_its_value_is_wanted(folder, bound):
+    frames = [b"stream", b""]
+    lent(frames, {"1": ["5.abc.1", 0, SIZE]})
+    with pytest.raises(ObjectLostError, match=f"a value of {SIZE} bytes is lost"):
+        views(frames[1:])
+    assert swap_out(frames) == {"1": ["", 0, SIZE]}  # it can be passed on, and is lost there too
+    lent(frames, {"1": ["", 0, SIZE]})
+    with pytest.raises(ObjectLostError):
+        views(frames[1:])
