@@ -31,11 +31,13 @@ from jactors.links import Links
 from jactors.objects.luggage import Held, forget_strays, on_loan, take_along
 from jactors.objects.store import Entry
 from jactors.options import ActorOptions, InitOptions, TaskOptions
+from jactors.wire import failure
 from jactors.wire.backlog import Traffic
 from jactors.wire.creation import Creation
 from jactors.wire.desk import Desk, Desks
 from jactors.wire.io import IOThread
 from jactors.wire.link import Link
+from jactors.wire.payload import tell_unread
 from jactors.wire.relay import Parents, Relay
 
 __all__ = ["Session"]
@@ -84,6 +86,8 @@ class Session:
         self.supervisor_pid = own.pid if own is not None else 0
         self._supervisor_started = ""
         self._closed = False
+        if current_actor() is None:
+            tell_unread(self._on_unread)
         #: What there is in all, once somebody has asked: it does not change.
         self._resources: dict[str, float] | None = None
 
@@ -131,6 +135,11 @@ class Session:
             return self.watch if address == self.record("")["address"] else self.links.watch_of(address)
         except OSError:
             return None
+
+    def _on_unread(self, failure_: bytes) -> None:
+        """A method has raised, and the ref has gone without that anybody has looked. From anywhere."""
+        if not self._closed and not any(os.environ.get(name) == "1" for name in _IGNORE):
+            self.io.call_soon(lambda: _log_unread(failure_))
 
     def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "unheld":
@@ -299,6 +308,7 @@ class Session:
             return
         self._closed = True
         forget_strays()
+        tell_unread(None)
         if self._own is not None and not self._leave_behind(self._own):
             try:
                 self._own.wait(10)
@@ -321,6 +331,16 @@ class Session:
         self.io.call_soon(close_all)
         done.wait(10)
         self.io.stop()
+
+
+#: With 1 in one of these, an error that nobody looks at is not logged.
+_IGNORE = ("JACTORS_IGNORE_UNHANDLED_ERRORS", "RAY_IGNORE_UNHANDLED_ERRORS")
+
+
+def _log_unread(encoded: bytes) -> None:
+    text = failure.unhandled(encoded)
+    if text:
+        log.error("Unhandled error (suppress with '%s=1'): %s", _IGNORE[0], text)
 
 
 @functools.cache

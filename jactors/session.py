@@ -35,7 +35,7 @@ from jactors.options import InitOptions
 from jactors.vitals import process_alive, start_time
 from jactors.wire.channel import connect
 from jactors.wire.link import Link
-from jactors.wire.waiting import wait_entries
+from jactors.wire.waiting import noted, wait_entries
 
 __all__ = [
     "Session",
@@ -275,7 +275,8 @@ def interrupting(entries: Sequence[Entry]) -> Iterator[None]:
     ``JACTORS_INTERRUPT_AWAITED=0`` leaves the calls alone, as Ray does.
     """
     try:
-        yield
+        with noted(entries):
+            yield
     except KeyboardInterrupt:
         call = current_call.get()
         # A call that was cancelled itself: `cancel` says whether what it waits for goes with it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import warnings
 from typing import Any, NoReturn, TypeVar
 
@@ -89,6 +90,11 @@ class RuntimeContext:
         if call is None or found is None:
             return None
         return f"{call.module or found.__module__}.{call.method}"
+
+    def get_runtime_env_string(self) -> str:
+        """Return what the session's ``runtime_env`` says, as JSON: ``{"env_vars": {...}}``."""
+        env = dict(session.current().defaults.environment)
+        return json.dumps({"env_vars": env} if env else {})
 
     def is_canceled(self) -> bool:
         """Return whether somebody has cancelled the running call.

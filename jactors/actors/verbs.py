@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
 from jactors import registry, session
+from jactors.actors import deadlock
 from jactors.actors.decorator import handle_of
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
@@ -114,7 +115,7 @@ def _too_late(timeout: float | None, entries: list[Entry]) -> GetTimeoutError:
             why = told["reason"] if told.get("stopped") else f"has not started: {told['reason']}"
             text += f" {told['class_name']} {told['name'] or told['actor_id'][:8]} {why}."
             break
-    return GetTimeoutError(text)
+    return GetTimeoutError(text + deadlock.explain(pending, timeout))
 
 
 def wait(

@@ -28,6 +28,7 @@ from jactors.kernel.accounts import RECENT
 from jactors.kernel.glance import glance
 from jactors.kernel.portrait import attributes
 from jactors.kernel.stacks import stacks
+from jactors.wire.waiting import awaited
 
 if TYPE_CHECKING:
     from jactors.kernel.kernel import ActorKernel
@@ -75,6 +76,11 @@ def _trace(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     return trace.remembered()
 
 
+def _waits(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """Say which actors the running calls wait for."""
+    return {"waits": awaited()}
+
+
 def _withdraw(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     """Interrupt a cell if it runs, pass it over when its turn comes if it waits."""
     return {"was": kernel.withdraw(str(content["token"]))}
@@ -115,11 +121,12 @@ HANDLERS: dict[str, Handler] = {
     "actor_status_request": _status,
     "actor_taken_request": _taken,
     "actor_trace_request": _trace,
+    "actor_waits_request": _waits,
     "actor_withdraw_request": _withdraw,
 }
 
 #: Those that the control thread runs itself: they take microseconds and wait for nobody.
-QUICK = frozenset({"actor_cancel_request", "actor_taken_request", "actor_withdraw_request"})
+QUICK = frozenset({"actor_cancel_request", "actor_taken_request", "actor_waits_request", "actor_withdraw_request"})
 
 
 class Control:

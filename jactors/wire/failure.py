@@ -25,7 +25,7 @@ from jactors.portable import Portable, portable_state, revive, text_of
 from jactors.wire import pack
 from jactors.wire.culprit import searches_paused
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "encode", "unhandled"]
 
 #: Frames of one traceback, first and last; what is between them is counted.
 _FIRST, _LAST = 10, 30
@@ -105,6 +105,17 @@ def decode(data: bytes) -> TaskError:
     if type(cause) is TaskCancelledError and cause.cause is None and not cause.remote_traceback:
         return TaskCancelledError(message=cause.message, remote_traceback=record.traceback, **where)
     return TaskError(cause, remote_traceback=record.traceback, **where).as_instanceof_cause()
+
+
+def unhandled(data: bytes) -> str:
+    """Return what to say of a failure that nobody has looked at; "" where that is nobody's mistake.
+
+    Runs none of the user's code.
+    """
+    record: _Failure = pack.loads(data)
+    if any(name in ("CancelledError", "KeyboardInterrupt", "TaskCancelledError") for _, name in record.portrait.names):
+        return ""
+    return f"{record.task or 'a call'} raised in {record.actor} (pid {record.pid})\n{record.traceback}"
 
 
 # --- the traceback as text -----------------------------------------------------------------------

@@ -77,10 +77,7 @@ class Link:
         traffic: Traffic,
         take: Callable[[str, Sequence[Sequence[str]]], Sequence[Held]],
     ) -> None:
-        self._io = io
-        self._sender = sender
-        self._take = take
-        self._relay = relay
+        self._io, self._relay, self._sender, self._take = io, relay, sender, take
         self.actor_id = actor_id
         self._door = SideDoor(io, actor_id, sender)
         self.window = Window(io, relay, actor_id=actor_id, sender=sender, on_mark=self._marked)
@@ -252,11 +249,12 @@ class Link:
             call, luggage = self._backlog.sent(number), self._take(*named) if named else ()
             if call is None:
                 continue
-            if failed and call.runs_again_after(from_frames(failed, group)):
+            payload = from_frames(failed, group, luggage) if group else None  # None: the end of a stream
+            if payload and failed and call.runs_again_after(payload):
                 self._backlog.again(call)
                 finished = True
                 continue
-            results = call.results(index, from_frames(failed, group, luggage) if group else None)
+            results = call.results(index, payload)
             if not self._marks.hold(mark, results):
                 ended += results
             if last:

@@ -15,14 +15,15 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import get_ident
 from types import FrameType, TracebackType
 from typing import Any
 
 from jactors.objects.store import Entry
 
-__all__ = ["Shield", "Waiter", "wait_entries"]
+__all__ = ["Shield", "Waiter", "awaited", "makers", "noted", "wait_entries"]
 
 
 _MAIN = threading.main_thread().ident
@@ -175,3 +176,32 @@ def wait_entries(
         for entry in entries:
             if not entry.done:
                 entry.forget(on_end)
+
+
+#: What each thread waits for, by its identifier. Written by the thread itself.
+_waits: dict[int, Sequence[Entry]] = {}
+
+
+@contextmanager
+def noted(entries: Sequence[Entry]) -> Iterator[None]:
+    """While this thread waits for `entries`, others can ask what it waits for."""
+    thread = get_ident()
+    before, _waits[thread] = _waits.get(thread, ()), entries
+    try:
+        yield
+    finally:
+        if before:
+            _waits[thread] = before
+        else:
+            _waits.pop(thread, None)
+
+
+def awaited() -> list[str]:
+    """Return the ids of the actors that threads of this process wait for. From any thread."""
+    return makers(entry for entries in list(_waits.values()) for entry in entries)
+
+
+def makers(entries: Iterable[Entry]) -> list[str]:
+    """Return the ids of the actors that make what is pending among `entries`; each once."""
+    found = (getattr(entry.origin, "actor_id", "") for entry in entries if not entry.done)
+    return [actor_id for actor_id in dict.fromkeys(found) if actor_id]

@@ -607,3 +607,66 @@ def test_no_session_without_being_asked(run):
         """
     )
     assert (code, out.split()) == (0, ["True"] * 4), err
+
+
+# ---------------------------------------------------------------- errors that nobody looks at
+
+UNREAD = """
+import gc, jactors
+jactors.init(INIT)
+
+@jactors.remote
+class A:
+    def boom(self, text):
+        raise ValueError(text)
+
+    def ping(self):
+        return 1
+
+a = A.remote()
+"""
+
+
+def test_an_error_that_nobody_looks_at_is_logged(run):
+    """RAY_API 4: Failed refs dropped unread are logged as "Unhandled error" in the driver."""
+    code, _, err = run(
+        UNREAD
+        + """
+ref = a.boom.remote("unread")
+jactors.wait([ref])
+del ref
+seen = a.boom.remote("seen")
+try:
+    jactors.get(seen)
+except ValueError:
+    pass
+del seen
+a.ping()
+"""
+    )
+    assert code == 0
+    assert err.count("Unhandled error") == 1 and "A.boom raised" in err and "ValueError: unread" in err
+
+
+@pytest.mark.parametrize("name", ["JACTORS_IGNORE_UNHANDLED_ERRORS", "RAY_IGNORE_UNHANDLED_ERRORS"])
+def test_errors_that_nobody_looks_at_can_be_ignored(run, name):
+    code, _, err = run(
+        f"import os\nos.environ[{name!r}] = '1'\n" + UNREAD + "jactors.wait([a.boom.remote('unread')])\na.ping()\n"
+    )
+    assert (code, err) == (0, "")
+
+
+def test_what_was_cancelled_or_retried_was_looked_at(run):
+    code, _, err = run(
+        UNREAD
+        + """
+import time
+ref = a.__ray_call__.remote(lambda self: time.sleep(30))
+jactors.wait([ref], timeout=0.3)
+jactors.cancel(ref)
+jactors.wait([ref])
+del ref
+a.ping()
+"""
+    )
+    assert (code, err) == (0, "")
