@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from jactors.errors import InsufficientResourcesError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Grant", "Ledger"]
 
@@ -78,10 +78,19 @@ class Ledger:
             raise ValueError(f"num_gpus counts GPUs: {num_gpus} is not a whole number")
         count = len(gpus) if num_gpus is None else int(num_gpus)
         self._cores = sorted(cores)
-        self._gpus = list(gpus[:count]) if count <= len(gpus) else [str(index) for index in range(count)]
+        #: Those it may choose from; never more than `count` of them are given out.
+        self._gpus = list(gpus) if count <= len(gpus) else [str(index) for index in range(count)]
+        self._count = count
         stated = {"CPU": len(cores) if num_cpus is None else num_cpus, "GPU": count, "memory": memory}
         self._total = _in_parts({**stated, **(resources or {})})
         self._grants: dict[str, Grant] = {}
+        #: What others have, of other ledgers.
+        self._shared: dict[str, Grant] = {}
+
+    @property
+    def cores(self) -> list[int]:
+        """Core numbers to be given out."""
+        return list(self._cores)
 
     def __repr__(self) -> str:
         return f"<Ledger {self.available()} of {self.total()}, {len(self._grants)} holders>"
@@ -109,7 +118,7 @@ class Ledger:
         for name, asked in _in_parts(demand).items():
             total = self._total.get(name, 0)
             # A fraction above one GPU asks for that many whole ones.
-            if asked > total or (name == "GPU" and _whole_gpus(asked) > len(self._gpus)):
+            if asked > total or (name == "GPU" and _whole_gpus(asked) > self._count):
                 raise InsufficientResourcesError(
                     f"asked for {_amount(asked, name)}, but this session has {_number(total, name)} in total: "
                     f"ask for less, or state what the machine has with {_cure(asked, name)}"
@@ -157,6 +166,10 @@ class Ledger:
         """Take over a grant that another process gave: it counts here from now on."""
         self._grants[grant.holder] = grant
 
+    def share(self, grants: Iterable[Grant]) -> None:
+        """Take note of what others have now, instead of what was said before: it counts here, and is not ours."""
+        self._shared = {grant.holder: grant for grant in grants}
+
     def release(self, holder: str) -> None:
         """Take back what `holder` has; nothing happens where it has nothing."""
         self._grants.pop(holder, None)
@@ -168,9 +181,10 @@ class Ledger:
     # ---- what is free
 
     def _used(self, name: str) -> dict[str, int]:
-        used = {holder: _parts(grant.demand.get(name, 0)) for holder, grant in self._grants.items()}
+        grants = self._all()
+        used = {holder: _parts(grant.demand.get(name, 0)) for holder, grant in grants.items()}
         if name == "GPU":  # an adopted grant may be on GPUs that are not of this ledger
-            used = {holder: parts for holder, parts in used.items() if {*self._grants[holder].gpus} & {*self._gpus}}
+            used = {holder: parts for holder, parts in used.items() if {*grants[holder].gpus} & {*self._gpus}}
         return {holder: parts for holder, parts in used.items() if parts}
 
     def _free(self, name: str) -> int:
@@ -178,10 +192,22 @@ class Ledger:
             return sum(self._room().values())
         return max(0, self._total.get(name, 0) - sum(self._used(name).values()))  # adopted grants may exceed it
 
+    def _all(self) -> dict[str, Grant]:
+        return {**self._grants, **self._shared} if self._shared else self._grants
+
     def _room(self) -> dict[str, int]:
-        """Free parts of each GPU."""
-        room = dict.fromkeys(self._gpus, _PARTS)
-        for grant in self._grants.values():
+        """Free parts of each GPU that may be given out: those in use here, and of the others the freest."""
+        room = self._room_of(self._gpus)
+        if self._count == len(self._gpus):
+            return room
+        mine = {gpu for grant in self._grants.values() for gpu in grant.gpus}
+        others = sorted((gpu for gpu in self._gpus if gpu not in mine), key=lambda gpu: -room[gpu])
+        chosen = mine | {*others[: max(0, self._count - len(mine))]}
+        return {gpu: parts for gpu, parts in room.items() if gpu in chosen}
+
+    def _room_of(self, gpus: Sequence[str]) -> dict[str, int]:
+        room = dict.fromkeys(gpus, _PARTS)
+        for grant in self._all().values():
             for gpu in set(grant.gpus) & room.keys():
                 room[gpu] -= min(room[gpu], _parts(grant.demand.get("GPU", 0)), _PARTS)
         return room
@@ -201,7 +227,8 @@ class Ledger:
 
     def _held(self, name: str) -> str:
         used = self._used(name)
-        said = [f"{self._grants[who].label or who} ({_number(parts, name)})" for who, parts in used.items()]
+        grants = self._all()
+        said = [f"{grants[who].label or who} ({_number(parts, name)})" for who, parts in used.items()]
         if len(said) > _NAMED:
             said[_NAMED:] = [f"{len(said) - _NAMED} more"]
         return f"; held by {', '.join(said)}" if said else ""
@@ -210,7 +237,7 @@ class Ledger:
 
     def _choose_cores(self, count: int) -> tuple[int, ...]:
         load = dict.fromkeys(self._cores, 0)
-        for grant in self._grants.values():
+        for grant in self._all().values():
             for core in set(grant.cores) & load.keys():
                 load[core] += 1
         # While no more is stated than exists, `count` cores are free here, and sharing never happens.

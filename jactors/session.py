@@ -132,13 +132,14 @@ def _start(options: InitOptions) -> Session:
     places.write_private(folder / "driver", json.dumps(me).encode())
     mine, theirs = socket.socketpair()
     default = "fork" if sys.platform == "linux" else "spawn"
-    gpus = pinning.discover_gpus() if options.num_gpus is None else []
+    gpus = pinning.discover_gpus()
     given = {
         "session": token,
         "folder": str(folder),
         "launcher": options.launcher or default,
         "cores": pinning.discover_cores(),
         "gpus": gpus,
+        "devices": pinning.device_names(gpus),
         "num_cpus": options.num_cpus,
         "num_gpus": options.num_gpus,
         "memory": options.memory or 0,

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from jactors.commons import Commons
 from jactors.launch import pinning
 from jactors.launch.forkserver import ForkServer, Launcher, Spawner
 from jactors.launch.spec import LaunchSpec
@@ -21,7 +22,7 @@ from jactors.ledger import Ledger
 from jactors.life.actor import Actor
 from jactors.life.supervisor import Supervisor
 from jactors.life.sweep import COOKIE
-from jactors.places import remove_session, write_private
+from jactors.places import base_dir, remove_session, write_private
 from jactors.vitals import start_time
 from jactors.wire.channel import listen
 
@@ -93,6 +94,10 @@ def main(given: str, driver_fd: int) -> None:
         memory=options["memory"],
         resources=options["resources"],
     )
+    devices = options["devices"] if (options["num_gpus"] or 0) <= len(options["gpus"]) else {}
+    exclusive = options["num_cpus"] is None
+    commons = Commons(ledger, base_dir(), session=session, exclusive=exclusive, devices=devices)
+    commons.prune()
     launcher: Launcher = Spawner(folder) if spawn else ForkServer(_child, _warm)
     known = {"address": address, "pid": os.getpid(), "started": start_time(os.getpid())}
     write_private(folder / "supervisor", json.dumps(known).encode())
@@ -103,13 +108,14 @@ def main(given: str, driver_fd: int) -> None:
         address=address,
         driver=driver,
         driver_pid=options["driver_pid"],
-        ledger=ledger,
+        ledger=commons,
         launcher=_Births(launcher),
         tcp=spawn,
     )
     try:
         supervisor.run()
     finally:
+        commons.close()
         remove_session(session)
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Pins",
     "apply_affinity",
+    "device_names",
     "die_with_parent",
     "discover_cores",
     "discover_gpus",
@@ -125,6 +126,22 @@ def discover_gpus() -> list[str]:
             break  # CUDA too stops at the first id it cannot make sense of: "0,-1,1" is GPU 0 alone
         ids.append(gpu)
     return ids
+
+
+def device_names(gpus: Sequence[str]) -> dict[str, str]:
+    """Names by id, the same in every process of this machine: UUIDs where NVML knows them, else the ids.
+
+    Two processes with a ``CUDA_VISIBLE_DEVICES`` of their own may have two ids for one GPU.
+    """
+    present = _nvml_ids() or []
+    names = {}
+    for gpu in gpus:
+        names[gpu] = gpu
+        if gpu.isdecimal() and int(gpu) < len(present):
+            names[gpu] = present[int(gpu)]
+        elif gpu.startswith("GPU-"):
+            names[gpu] = next((uuid for uuid in present if uuid.startswith(gpu)), gpu)
+    return names
 
 
 def _exists(gpu: str, present: list[str] | None) -> bool:

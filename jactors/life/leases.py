@@ -107,6 +107,11 @@ class Leases:
         self._waiting.append(lease)
         return {"re": None}  # an answer to nothing: the one to this request comes later
 
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody waits for a lease."""
+        return bool(self._waiting)
+
     def release(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         """A process gives a lease back, or wants it no more."""
         lease = self._held.pop(request["lease"], None)

@@ -39,6 +39,9 @@ __all__ = ["Supervisor"]
 #: Seconds for running calls, shutdown hooks and atexit of an actor that leaves by itself.
 LEAVE_TIMEOUT = 60.0
 
+#: Seconds between two looks at what other sessions have given back.
+LOOK = 0.2
+
 
 class Supervisor:
     """The process' main object; `run` returns when the session is over and nothing of it is left."""
@@ -89,6 +92,8 @@ class Supervisor:
             tell=self._door.send,
             offer=self._ward.offer,
         )
+        ledger.later = loop.later
+        self._looking = False
         self._driver_pid = driver_pid
         self._driver = self._door.add(driver, known=True)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # is meant for the driver
@@ -107,7 +112,7 @@ class Supervisor:
             "list": self._list,
             "resources": self._resources,
             "check": self._check,
-            "lease": self._leases.want,
+            "lease": self._lease,
             "release": self._leases.release,
             "pause": self._leases.pause,
             "resume": self._leases.resume,
@@ -122,6 +127,19 @@ class Supervisor:
         """Supervise until the driver and the last detached actor have gone."""
         self._loop.run()
         self._ward.finish()
+
+    def _look_around(self) -> None:
+        """Other sessions give back without telling us: look, while somebody waits."""
+        if not self._looking and (self._leases.waiting or self._ward.waiting()):
+            self._looking = True
+            self._loop.later(LOOK, self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        if self._ledger.changed():
+            self._ward.offer()
+            self._leases.serve()
+        self._look_around()
 
     def _gone(self, channel: Channel) -> None:
         """A process has gone, or hung up."""
@@ -228,6 +246,7 @@ class Supervisor:
         actor.watchers.append(channel)
         self._holders.spawned(channel, actor.actor_id, counted=request["counted"], named=request["named"])
         self._ward.admit(actor)
+        self._look_around()
         return {"actor": actor.describe()}
 
     def _kill(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
@@ -283,6 +302,11 @@ class Supervisor:
 
     def _resources(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         return {"total": self._ledger.total(), "available": self._ledger.available()}
+
+    def _lease(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
+        answer = self._leases.want(channel, request)
+        self._look_around()
+        return answer
 
     # ------------------------------------------------------------------ workers, for the leases
 

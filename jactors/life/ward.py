@@ -57,6 +57,9 @@ class Resources(Protocol):
     def release(self, holder: str) -> None: ...
     def total(self) -> dict[str, float]: ...
     def available(self) -> dict[str, float]: ...
+    def changed(self) -> bool: ...
+
+    later: Callable[[float, Callable[[], object]], object] | None
 
 
 class Ward:
@@ -113,6 +116,10 @@ class Ward:
         self.actors[actor.actor_id] = actor
         self._grants[actor.actor_id] = grant
         self.step(actor, machine.Granted())
+
+    def waiting(self) -> bool:
+        """Return whether an actor waits for resources."""
+        return any(actor.life.state is State.PENDING for actor in self.actors.values())
 
     def offer(self) -> None:
         """Something has become free: start who has waited for it."""

@@ -51,6 +51,7 @@ STOREYS = {
     "jactors.membership": 7,
     "jactors.session": 8,
     "jactors.kernel.__main__": 8,
+    "jactors.commons": 6,  # the ledger, and the file that all sessions share
     "jactors.supervise": 8,
     "jactors.actors": 9,
     "jactors.actor": 10,  # Ray's place for exit_actor and method
