@@ -157,13 +157,17 @@ class ActorMethod:
         link = self._handle._home.link
         if call.stream is not None:
             return ObjectRefGenerator(call.stream).values()
-        with session.letting_go(), session.interrupting(call.entries):
-            for entry in call.entries:
-                if not entry.done:
-                    link.wait_for(entry, None)
-        if call.returns > 1:
-            return [entry.load() for entry in call.entries]
-        return call.entries[0].load()
+        try:
+            with session.letting_go(), session.interrupting(call.entries):
+                for entry in call.entries:
+                    if not entry.done:
+                        link.wait_for(entry, None)
+            if call.returns > 1:
+                return [entry.load() for entry in call.entries]
+            return call.entries[0].load()
+        except BaseException:
+            del self, call  # a notebook keeps the last traceback: it must not keep the actor
+            raise
 
     def options(self, **options: Any) -> ActorMethod:
         """Return this method with other options for its calls; see `jactors.method`."""

@@ -15,6 +15,9 @@ from typing import Any
 
 __all__ = ["Loop"]
 
+#: Seconds by which a sleep must have been too long to mean that the process was stopped, not late.
+STOPPED = 1.0
+
 
 class Loop:
     """Calls back when descriptors are ready, times have come, and signals have arrived."""
@@ -92,7 +95,10 @@ class Loop:
         wanted, quiet = self._quiet
         while not self._stopping:
             timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+            asleep = time.monotonic()
             ready = self._selector.select(0 if wanted() else timeout)
+            if self._timers and timeout is not None:
+                self._catch_up(time.monotonic() - asleep, timeout)
             if not ready and wanted():
                 self._call(quiet)
             for key, mask in ready:
@@ -103,6 +109,14 @@ class Loop:
                     self._call(on_read)
             while self._timers and self._timers[0][0] <= time.monotonic():
                 self._call(heapq.heappop(self._timers)[2])
+
+    def _catch_up(self, slept: float, meant: float) -> None:
+        """Put off all timers where this process, and maybe all others, had been stopped in its sleep.
+
+        By all the time that it slept: when in it the stop came, nobody knows.
+        """
+        if slept - meant > STOPPED:
+            self._timers = [(due + slept, order, function) for due, order, function in self._timers]
 
     @staticmethod
     def _call(callback: Callable[[], object]) -> None:

@@ -13,8 +13,8 @@ import threading
 import pytest
 
 import jactors
-from jactors.testing import OnPickle, OnUnpickle
-from tests.faults.witness import KINDS, Sync, children_gone, until
+from jactors.testing import OnPickle, OnUnpickle, misbehave
+from tests.faults.witness import KINDS, Sync, Witness, children_gone, note, until
 
 E = jactors.exceptions
 TIMEOUT = 30
@@ -44,7 +44,7 @@ def lives(book, actor, incarnation=1):
         return
 
 
-def is_dead(book, actor, match=""):
+def is_dead(book, actor, match=None):
     with pytest.raises(E.ActorDiedError, match=match):
         got(book.submit(actor, "work"))
 
@@ -392,3 +392,81 @@ def test_during_a_restart_it_can_be_killed(book, tmp_path):
     jactors.kill(actor)
     with pytest.raises(E.ActorDiedError, match=re.escape("killed by `jactors.kill`")):
         got(waits)
+
+
+# ---------------------------------------------------------------- during a checkpoint
+
+
+class Saved(Witness):
+    """Counts, and misbehaves while it is saved, once it was told to."""
+
+    n = 0
+    trap = None
+
+    def add(self, call):
+        self.n += 1
+        return note(self.ledger, call)
+
+    def set_trap(self, call, how, sign=None):
+        self.trap = (how, sign)
+        return note(self.ledger, call)
+
+    def count(self):
+        return self.n
+
+    def __getstate__(self):
+        if self.trap is not None:
+            misbehave(*self.trap)
+        return {name: value for name, value in self.__dict__.items() if name != "trap"}
+
+
+@pytest.fixture
+def saved(book):
+    """An actor that has counted to 2 and saved that, and counted on to 3."""
+    actor = jactors.remote(Saved).options(max_restarts=2, checkpoint="on_demand").remote(book.ledger)
+    got([book.submit(actor, "add") for _ in range(2)])
+    jactors.checkpoint(actor)
+    got(book.submit(actor, "add"))
+    return actor
+
+
+def count_of(book, actor):
+    lives(book, actor, incarnation=2)
+    return got(actor.count.remote())
+
+
+def test_during_a_checkpoint_raise(book, saved):
+    got(book.submit(saved, "set_trap", "raise"))
+    with pytest.raises(E.CheckpointError, match=r"misbehaved, as it was told"):
+        jactors.checkpoint(saved)
+    lives(book, saved)
+    assert got(saved.count.remote()) == 3
+    jactors.kill(saved, no_restart=False)
+    assert count_of(book, saved) == 2  # what was saved before is untouched
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_during_a_checkpoint(book, saved, how):
+    got(book.submit(saved, "set_trap", how))
+    with pytest.raises(E.ActorUnavailableError, match=DIED[how]):
+        jactors.checkpoint(saved)
+    assert count_of(book, saved) == 2
+
+
+@pytest.mark.parametrize("how", ["hang", "hang in C"])
+def test_during_a_checkpoint_hang_is_ended_by_a_kill(book, saved, how, tmp_path):
+    got(book.submit(saved, "set_trap", how, str(tmp_path / "sign")))
+    with pytest.raises(E.GetTimeoutError):
+        jactors.checkpoint(saved, timeout=0.3)
+    until((tmp_path / "sign").exists)
+    jactors.kill(saved, no_restart=False)
+    assert count_of(book, saved) == 2
+
+
+def test_during_a_checkpoint_between_calls_what_was_answered_is_there_or_the_call_fails(book):
+    """Saved after every call, killed while it is: an answer that was given is never taken back."""
+    actor = jactors.remote(Saved).options(max_restarts=1, checkpoint=1).remote(book.ledger)
+    got([book.submit(actor, "add") for _ in range(3)])
+    with pytest.raises(E.ActorUnavailableError):
+        got(book.submit(actor, "set_trap", "SIGKILL"))
+    assert count_of(book, actor) == 3
