@@ -1,4 +1,4 @@
-"""The command line: ``jactors demo``, ``jactors --version``."""
+"""The command line: ``jactors demo``, ``jactors top``, ``jactors --version``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import jactors
+from jactors import top
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         "how one dies, and how fast all this is. Takes a few seconds and leaves nothing behind.",
     )
     demo.set_defaults(run=_demo)
+    top.add_to(commands)
     return parser
 
 

@@ -58,10 +58,12 @@ STOREYS = {
     "jactors.util": 10,  # Ray's place for ActorPool, Queue and util.state
     "jactors": 11,
     "jactors.notebook": 12,
-    "jactors.cli": 12,
+    "jactors.top": 12,
+    "jactors.screen": 13,
+    "jactors.cli": 14,
     "jactors.demo": 12,
     "jactors.testing": 12,
-    "jactors.__main__": 13,
+    "jactors.__main__": 15,
 }
 
 #: Modules of one storey that may nevertheless meet: (importer, imported).
@@ -69,7 +71,7 @@ NEIGHBOURS = {
     ("jactors.links", "jactors.holds"),
     ("jactors.kernel.__main__", "jactors.session"),  # an actor calls actors too
     ("jactors.supervise", "jactors.kernel.__main__"),  # what a forked child runs
-    ("jactors.cli", "jactors.demo"),
+    ("jactors.top", "jactors.screen"),  # where textual is there
 }
 
 #: Third party -> the rooms or modules that may import it.
@@ -83,6 +85,7 @@ LANDLORDS = {
     "ipywidgets": ("jactors.notebook",),
     "tqdm": ("jactors.actors.progress",),
     "anywidget": ("jactors.notebook",),
+    "textual": ("jactors.screen",),
     "pynvml": ("jactors.launch",),
     "ray": ("jactors.launch.backends",),
 }
