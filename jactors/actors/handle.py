@@ -17,6 +17,7 @@ from jactors import session, trace
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.records import ActorStatistics
 from jactors.actors.shape import BUILT_IN, ClassShape, MethodShape
+from jactors.actors.sketch import Sketch
 from jactors.context import current_actor, current_call
 from jactors.errors import PendingCallsLimitExceeded
 from jactors.ids import ActorID
@@ -295,6 +296,13 @@ class ActorHandle(Generic[T]):
     def __repr__(self) -> str:
         return f"Actor({self._home.class_name}, {self._home.actor_id})"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001 - IPython's signature
+        """Say in a notebook how the actor is: ``<Counter 3fa2c1d0 'tally' alive, 2 queued>``."""
+        printer.text(Sketch.of(self._home).text())
+
+    def _repr_html_(self) -> str:
+        return Sketch.of(self._home).html()
+
     def __reduce__(self) -> tuple[Any, ...]:
         home = self._home
         told = (home.actor_id, home.name, home.shape, home.address, home.max_pending, home.link.traffic)
@@ -333,7 +341,7 @@ _homes: weakref.WeakValueDictionary[str, Home] = weakref.WeakValueDictionary()
 def handle_in_this_process(actor_id: str) -> ActorHandle[Any] | None:
     """Return a (weak) handle of an actor of which this process has one already; None where it has none."""
     home = _homes.get(actor_id)
-    return None if home is None else ActorHandle(home)
+    return None if home is None else ActorHandle(home, weak=True)
 
 
 def homes_here() -> list[Home]:

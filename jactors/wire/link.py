@@ -250,6 +250,8 @@ class Link:
             if call is None:
                 continue
             payload = from_frames(failed, group, luggage) if group else None  # None: the end of a stream
+            if payload and failed:
+                self.window.failure = group[0]
             if payload and failed and call.runs_again_after(payload):
                 self._backlog.again(call)
                 finished = True

@@ -57,6 +57,8 @@ class Window:
         self._on_mark = on_mark
         self.actor_id = actor_id
         self.label = actor_id[:8]
+        #: What a call of this process last raised, encoded. Written under the link's lock.
+        self.failure: bytes | None = None
         #: Where the incarnation listens; None between two of them.
         self.connection: Connection | None = None
         #: For messages of the page to widgets in the actor; opened when there is the first.

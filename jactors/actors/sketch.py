@@ -1,0 +1,104 @@
+"""A handle at a glance: what this process knows of its actor, without asking anybody.
+
+``repr(handle)`` is Ray's; this is what a notebook shows instead. Nothing here blocks, does I/O, or fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from jactors import session
+from jactors.links import death_of
+from jactors.wire import failure
+
+if TYPE_CHECKING:
+    from jactors.actors.handle import Home
+
+__all__ = ["Sketch"]
+
+#: Colours that read on light and dark themes: JupyterLab's, with a fallback elsewhere.
+_DOTS = {
+    "alive": "var(--jp-success-color1, #2e7d32)",
+    "dead": "var(--jp-error-color1, #c62828)",
+}
+_WAITING = "var(--jp-warn-color1, #ef6c00)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sketch:
+    """One actor, as far as it is known here."""
+
+    class_name: str
+    actor: str
+    name: str | None
+    #: ``pending``, ``starting``, ``alive``, ``restarting``, ``dead``.
+    state: str
+    #: Calls of this process that have not ended, but for those that can be running.
+    queued: int
+    #: ``core 3``, ``GPU 0,1``.
+    holds: tuple[str, ...]
+    #: What a pending one waits for, what a dead one died of, what a call of this process last raised.
+    note: str
+
+    @classmethod
+    def of(cls, home: Home) -> Sketch:
+        """Return what is known of the actor of `home`."""
+        told: dict[str, Any] = {}
+        if session.is_initialized():
+            told = session.current().links.told.get(home.actor_id, {})
+        state = {"PENDING_CREATION": "pending"}.get(told.get("state", ""), str(told.get("state", "starting")).lower())
+        size = sum(home.link.traffic.sizes.values())
+        return cls(
+            class_name=home.class_name,
+            actor=home.actor_id[:8],
+            name=home.name,
+            state=state,
+            queued=max(0, home.link.pending() - (size if state == "alive" else 0)),
+            holds=_holds(told) if state in ("starting", "alive", "restarting") else (),
+            note=_note(state, told, home.link.window.failure),
+        )
+
+    def _facts(self) -> list[str]:
+        return [self.state, *([f"{self.queued} queued"] if self.queued else []), *self.holds]
+
+    def text(self) -> str:
+        """Return ``<Counter 3fa2c1d0 'tally' alive, 2 queued>``."""
+        name = f" {self.name!r}" if self.name else ""
+        note = f"; {self.note}" if self.note else ""
+        return f"<{self.class_name} {self.actor}{name} {', '.join(self._facts())}{note}>"
+
+    def html(self) -> str:
+        """Return the same on one line, its state in colour."""
+        state, *rest = self._facts()
+        name = f" <b>{escape(self.name)}</b>" if self.name else ""
+        dot = f'<span style="color: {_DOTS.get(state, _WAITING)}">&#9679;</span>'
+        facts = " &middot; ".join([f"{dot} {escape(state)}", *map(escape, rest)])
+        note = f'<div style="opacity: .7">{escape(self.note)}</div>' if self.note else ""
+        return f"<div>{escape(self.class_name)}{name} <code>{self.actor}</code> {facts}{note}</div>"
+
+
+def _holds(told: dict[str, Any]) -> tuple[str, ...]:
+    cores, gpus = told.get("cores") or [], told.get("gpus") or []
+    found = []
+    if cores:
+        found.append(("core " if len(cores) == 1 else "cores ") + ",".join(map(str, cores)))
+    if gpus:
+        found.append("GPU " + ",".join(map(str, gpus)))
+    return tuple(found)
+
+
+def _note(state: str, told: dict[str, Any], failed: bytes | None) -> str:
+    try:
+        if state == "pending":
+            return str(told.get("reason") or "")
+        if state == "dead":
+            return str(death_of(told)()).splitlines()[0].partition(": ")[2] or "dead"
+        if failed is not None:
+            cause = failure.decode(failed).cause
+            text = f"{type(cause).__name__}: {cause}".partition("\n")[0]
+            return f"last error: {text if len(text) <= 80 else text[:79] + '…'}"
+    except Exception:  # noqa: S110 - a repr never fails
+        pass
+    return ""
