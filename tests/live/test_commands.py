@@ -185,3 +185,62 @@ def test_resources_say_who_holds_what(cells):
     (shown,) = [output for output in outputs if output.output_type == "display_data"]
     assert re.search(r"^CPU +1 +4 +holder \(3\)", shown.data["text/plain"], re.MULTILINE)
     assert "<td" in shown.data["text/html"]
+
+
+def test_a_busy_actor_is_looked_into(cells, tmp_path):
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
+    outputs = cells(
+        f"""
+        seen = Counter.options(name="seen").remote(5, step=2)
+        seen.add()
+        ref = seen.wait.remote({str(begun)!r}, {str(gate)!r})
+        later = [seen.add.remote() for _ in range(2)]
+        while not os.path.exists({str(begun)!r}): pass
+        """,
+        "%actor state seen",
+        "%actor stack seen",
+        "%actor queue seen",
+        "%actor top",
+        "seen",
+        f"open({str(gate)!r}, 'w').close()\njactors.get(later);\n%actor stack seen\n%actor kill seen\n%actor state seen",
+    )
+    state, _, queue, top, handle = [each[0].data["text/plain"] if "data" in each[0] else "" for each in outputs[1:6]]
+    assert re.search(r"^n +int +.*7$", state, re.MULTILINE) and re.search(r"^step +int .*2$", state, re.MULTILINE)
+    assert re.search(r"runs \S*wait\b.*\n +Cell In\[\d+\], line \d+, in \S*wait", texts(outputs[2]))
+    assert [line.split()[:2] for line in queue.splitlines()[2:6]] == [
+        ["running", "wait"],
+        ["queued", "add"],
+        ["queued", "add"],
+        ["done", "add"],
+    ]
+    assert queue.endswith("1 running, 2 waiting, 1 ended lately")
+    assert re.search(r"^seen +Counter +busy +wait +2 +1 +0 ", top, re.MULTILINE)
+    assert re.search(r"^<Counter \w{8} 'seen' alive, 2 queued>$", handle)
+    assert "<b>seen</b>" in outputs[5][0].data["text/html"]
+    assert "nothing of yours runs" in texts(outputs[6])
+    assert "died" in usage(outputs[6]) or "dead" in usage(outputs[6])
+
+
+def test_a_handle_tells_of_its_last_error_and_of_its_methods(cells):
+    outputs = cells(
+        """
+        class Fails:
+            '''Fails on demand.'''
+            def fail(self, what: str = "it"):
+                '''Raise what was asked for.'''
+                raise ValueError(what)
+        fails = jactors.remote(Fails).options(name="fails").remote()
+        try: fails.fail("so be it")
+        except ValueError: pass
+        """,
+        "fails",
+        "print([name for name in dir(fails) if not name.startswith('_')], str(fails).startswith('Actor(Fails, '))",
+        "import inspect\nprint(inspect.signature(fails.fail), inspect.getdoc(fails.fail))\n%actor kill fails",
+        "fails",
+    )
+    assert re.search(
+        r"^<Fails \w{8} 'fails' alive; last error: ValueError: so be it>$", outputs[1][0].data["text/plain"]
+    )
+    assert texts(outputs[2]) == "['fail'] True\n"
+    assert texts(outputs[3]).splitlines()[0].endswith("Raise what was asked for.")
+    assert re.search(r"^<Fails \w{8} 'fails' dead; .*killed", outputs[4][0].data["text/plain"])
