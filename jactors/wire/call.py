@@ -121,6 +121,10 @@ class Call:
             pass
         return False
 
+    def size(self) -> int:
+        """Return the number of bytes of its arguments."""
+        return sum(len(frame) for group in self.groups for frame in group)
+
     def passed_over(self, answer: Future[Mapping[str, Any]]) -> None:
         """It was cancelled: where the actor's `answer` is that it waits in its queue there, the caller need not."""
         if answer.exception() is None and answer.result().get("was") == "queued":
