@@ -202,7 +202,8 @@ def test_a_busy_actor_is_looked_into(cells, tmp_path):
         "%actor queue seen",
         "%actor top",
         "seen",
-        f"open({str(gate)!r}, 'w').close()\njactors.get(later);\n%actor stack seen\n%actor kill seen\n%actor state seen",
+        f"open({str(gate)!r}, 'w').close()\njactors.get(later);\n"
+        "%actor stack seen\n%actor kill seen\n%actor state seen",
     )
     state, _, queue, top, handle = [each[0].data["text/plain"] if "data" in each[0] else "" for each in outputs[1:6]]
     assert re.search(r"^n +int +.*7$", state, re.MULTILINE) and re.search(r"^step +int .*2$", state, re.MULTILINE)
