@@ -81,13 +81,14 @@ __all__ = [
 
 
 def _settle_in() -> None:
-    """In a notebook, see to it that a cell that is run again ends the actors it had made."""
+    """In a notebook: a cell that is run again ends the actors it had made, and JupyterLab shows those that live."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is not None and current_actor() is None:
-        from jactors.notebook.rerun import watch  # root: only where there is a notebook
+        from jactors.notebook import lab, rerun  # root: only where there is a notebook
 
-        watch(shell)
+        rerun.watch(shell)
+        lab.watch()
         if hasattr(shell, "kernel"):
             from jactors.notebook.stopping import install  # root: only where there is a notebook
 

@@ -60,6 +60,8 @@ class Links:
         self.processes: dict[str, str] = {}
         #: Incarnations that have died and are about to end their calls. Of the I/O thread.
         self._ends: dict[str, Callable[[], None]] = {}
+        #: Told of every event, in the I/O thread: must not block.
+        self.listeners: list[Callable[[dict[str, Any]], None]] = []
         #: Who is told of an actor's new shape. Under the lock.
         self._reshape: dict[str, Callable[[bytes], None]] = {}
         self._closed: str | None = None
@@ -185,6 +187,8 @@ class Links:
             before = self.told.get(actor_id, {}).get("shape")
             self.told[actor_id] = {**event, "event": "state"}
             reshape = self._reshape.get(actor_id)
+        for listener in self.listeners:
+            listener(event)
         shape = event.get("shape")
         if shape and shape != before and reshape is not None:
             reshape(bytes.fromhex(shape))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import textwrap
 import time
+import tomllib
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -45,7 +47,8 @@ class Jupyter:
             file.write_text(json.dumps(settings))
         for name in ("work", "config", "data", "workspaces"):
             (folder / name).mkdir(exist_ok=True)
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        _install(folder)
+        path = os.pathsep.join(filter(None, [str(ROOT), str(folder / "site"), os.environ.get("PYTHONPATH")]))
         environment = {
             **os.environ,
             "JUPYTER_CONFIG_DIR": str(folder / "config"),
@@ -138,3 +141,14 @@ class Jupyter:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _install(folder: Path) -> None:
+    """What an installation adds to the server's environment, from the tree under test: kernelspec and entry points."""
+    shutil.copytree(ROOT / "jactors" / "launch" / "kernelspec", folder / "data" / "kernels" / "jactors")
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    site = folder / "site" / "jactors_under_test-0.dist-info"
+    site.mkdir(parents=True)
+    (site / "METADATA").write_text("Metadata-Version: 2.1\nName: jactors-under-test\nVersion: 0\n")
+    lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in each.items()) for group, each in groups.items()]
+    (site / "entry_points.txt").write_text("\n".join(lines))
