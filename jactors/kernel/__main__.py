@@ -92,6 +92,8 @@ class _Life:
                 loop.add_callback(self._be_born)
 
         self._app.iopub_thread.on_subscriber = subscribed
+        if self._app.iopub_thread.subscribed:
+            subscribed()
         kernel = self._app.kernel
         kernel.start()
         kernel.actor = self._instance

@@ -34,9 +34,12 @@ class _Subscribed(IOPubThread):
 
     on_subscriber: Any = None
     on_topic: Any = None
+    #: One has come already: of a restarted actor's, some come before anybody asks.
+    subscribed = False
 
     def _handle_subscription(self, frames: list[bytes]) -> None:
         super()._handle_subscription(frames)
+        self.subscribed = True
         if self.on_subscriber is not None:
             self.on_subscriber()
         if self.on_topic is not None:

@@ -49,6 +49,7 @@ class ActorProvisioner(KernelProvisionerBase):
     _incarnation = 0
     _actor_id = ""
     _launches = 0
+    _attached = False
 
     # ------------------------------------------------------------------ birth
 
@@ -62,8 +63,8 @@ class ActorProvisioner(KernelProvisionerBase):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         """Return how to reach the actor; after a restart, how to reach its next incarnation."""
         deadline = time.monotonic() + PATIENCE
-        while (info := self._read()) is None or info["jactors"]["incarnation"] == self._incarnation:
-            if info is None and self._incarnation:
+        while (info := self._read()) is None or not self._reach(info):
+            if info is None:
                 raise RuntimeError(f"the actor of {self._name()} has ended")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the actor of {self._name()} did not come back within {PATIENCE:g} s")
@@ -71,8 +72,7 @@ class ActorProvisioner(KernelProvisionerBase):
         told = info.pop("jactors")
         self._incarnation, self._actor_id = told["incarnation"], told["actor_id"]
         self._launches += 1
-        if info["transport"] == "ipc":
-            info["ip"] = self._borrow(info)
+        self._attached = True
         for name in ("key", "curve_publickey", "curve_secretkey"):
             if name in info:
                 info[name] = info[name].encode()
@@ -91,14 +91,25 @@ class ActorProvisioner(KernelProvisionerBase):
             return None
         return info
 
-    def _borrow(self, info: dict[str, Any]) -> str:
-        """Make links to the actor's sockets: a kernel manager that shuts down removes the paths that it knows."""
+    def _reach(self, info: dict[str, Any]) -> bool:
+        """Return whether an incarnation that is new to the server listens; its sockets then have a second name.
+
+        Hard links: a kernel manager that shuts down removes the paths that it knows, and what the server holds open
+        must not reach the next incarnation before it has its key.
+        """
+        if info["jactors"]["incarnation"] == self._incarnation:
+            return False
+        if info["transport"] != "ipc":
+            return True
         place = Path(info["ip"])
-        own = place.with_name(f"L{str(self.kernel_id).replace('-', '')[: len(place.name) - 1]}")
-        for link in _links({**info, "ip": own}):
+        info["ip"] = str(place.with_name(f"L{str(self.kernel_id).replace('-', '')[: len(place.name) - 1]}"))
+        for link in _links(info):
             link.unlink(missing_ok=True)
-            link.symlink_to(f"{place}-{link.name.rpartition('-')[2]}")
-        return str(own)
+            try:
+                link.hardlink_to(f"{place}-{link.name.rpartition('-')[2]}")
+            except FileNotFoundError:
+                return False  # not bound yet
+        return True
 
     async def post_launch(self, **kwargs: Any) -> None:
         """After a restart, give what the server holds open the new incarnation's key."""
@@ -109,14 +120,17 @@ class ActorProvisioner(KernelProvisionerBase):
 
     @property
     def has_process(self) -> bool:
-        """Whether the incarnation that the server knows has not ended."""
-        return self._ended() is None
+        """Whether there is an incarnation that the server has not seen the end of."""
+        return self._attached
 
     async def poll(self) -> int | None:
         """Return None while the incarnation lives that the server knows."""
         ended = self._ended()
         if ended is not None and self._read() is None:
             _give_up(self.parent)  # for good: there is nothing to restart
+        manager: Any = self.parent
+        if ended is None and getattr(manager, "execution_state", "") == "starting":
+            manager.execution_state = "idle"  # a server waits for the word that a kernel says when it starts
         return ended
 
     def _ended(self) -> int | None:
@@ -127,6 +141,7 @@ class ActorProvisioner(KernelProvisionerBase):
         """Wait until the incarnation has ended."""
         while self._ended() is None:  # noqa: ASYNC110 - a file tells nobody that it changes
             await asyncio.sleep(PAUSE)
+        self._attached = False
         return 1
 
     async def send_signal(self, signum: int) -> None:

@@ -89,6 +89,16 @@ class Server:
         """Return whether jactors is installed beside it; OSError where it does not answer."""
         return "jactors" in self.request("GET", "kernelspecs")["kernelspecs"]
 
+    def show(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a session with an actor of which a supervisor says `told`; return what the server says of it."""
+        # The provisioner finds the actor by the path, which a server hands on only where there is no name yet.
+        path = f"actors/{Path(told['connection_file']).stem}"
+        made: dict[str, Any] = self.request(
+            "POST", "sessions", {"path": path, "type": "console", "kernel": {"name": "jactors"}}
+        )
+        name = repr(told["name"]) if told.get("name") else told["actor_id"][:8]
+        return self.request("PATCH", f"sessions/{made['id']}", {"name": f"{told['class_name']} {name}"}) or made
+
 
 class Listing:
     """Keeps the server's list of sessions in step with the actors of this driver."""
@@ -114,6 +124,13 @@ class Listing:
         if told:
             self._on_event(told)  # what came before we listened
 
+    def close(self) -> None:
+        """Tell the server no more; what it shows stays."""
+        if self._listening is not None and self._on_event in self._listening.links.listeners:
+            self._listening.links.listeners.remove(self._on_event)
+        self.trouble = self.trouble or "switched off"
+        self._events.put({})
+
     def _on_event(self, event: dict[str, Any]) -> None:
         """In the I/O thread, or where an actor was made."""
         if self.trouble or event["state"] not in ("ALIVE", "DEAD") or event.get("detached"):
@@ -135,6 +152,8 @@ class Listing:
             self.trouble = f"the server at {self.server.url} does not answer: {error}"
         while not self.trouble:
             event = self._events.get()
+            if not event:
+                return
             try:
                 self._take(event)
             except (OSError, ValueError, KeyError) as error:
@@ -148,16 +167,7 @@ class Listing:
                 del self.shown[actor_id]
                 self.server.request("DELETE", f"sessions/{shown}")
         elif shown is None and len(self.shown) < LIMIT:
-            self.shown[actor_id] = self.server.request("POST", "sessions", describe(event))["id"]
-
-
-def describe(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a server is asked for, to have a session with an actor of which a supervisor says `told`."""
-    name = told.get("name")
-    label = f"{told['class_name']} {name!r}" if name else f"{told['class_name']} {told['actor_id'][:8]}"
-    # The provisioner finds the actor by the end of the path.
-    path = f"actors/{Path(told['connection_file']).stem}"
-    return {"path": path, "name": label, "type": "console", "kernel": {"name": "jactors"}}
+            self.shown[actor_id] = self.server.show(event)["id"]
 
 
 _listing: Listing | None = None

@@ -15,8 +15,10 @@ PATIENCE = 30_000
 LOST = 3_000
 TRIES = 5
 
-#: Complaints of Notebook 7's own: it has not all of Lab's extensions, and misses them with any notebook.
+#: Complaints of Notebook 7's own: it has not all of Lab's extensions, and misses them with any notebook. And of Lab's
+#: debugger, about what a restart has cut off, as with any kernel.
 NOISE = (
+    "Could not restore the debugger state",
     "Cannot read properties of undefined (reading 'schema')",
     "Command 'filebrowser:open-path' not registered.",
 )

@@ -1,25 +1,75 @@
-"""Actors in JupyterLab: in the Running panel, under a notebook's own buttons."""
+"""Actors in JupyterLab: in the Running panel, and under the buttons of a notebook that is attached to one."""
 
 from __future__ import annotations
 
+import pytest
+from playwright.sync_api import expect
+
 from tests.browser.test_first import COUNTER
 
+TALLY = COUNTER.replace("Counter.remote()", "Counter.options(name='tally').remote()")
 
-def test_actors_are_in_the_running_panel(open_notebook, jupyter):
-    notebook = open_notebook(COUNTER.replace("remote()", "options(name='tally').remote()"), "counter.add(2)", "jactors.kill(counter)")
+
+@pytest.fixture
+def running(page):
+    """Open the Running panel, up to date; returns its part about kernels."""
+
+    def running():
+        panel = page.locator("#jp-running-sessions")
+        if not panel.is_visible():
+            page.locator("[data-id='jp-running-sessions']").click()
+        panel.get_by_title("Refresh List").first.click()
+        return panel
+
+    return running
+
+
+def attach(notebook, label):
+    """Choose an actor as a notebook's kernel, in the dialog behind the kernel's name."""
+    notebook.panel.locator(".jp-Toolbar-kernelName").click()
+    choice = notebook.page.locator(".jp-Dialog select")
+    (option,) = [text for text in choice.locator("option").all_inner_texts() if text.startswith(label)]
+    choice.select_option(label=option)
+    notebook.page.locator(".jp-Dialog .jp-mod-accept").click()
+    notebook.wait_ready()
+
+
+def test_an_actor_is_in_the_running_panel_as_long_as_it_lives(open_notebook, running):
+    notebook = open_notebook(TALLY, "counter.add(2)", "jactors.kill(counter)")
     notebook.run(0)
-    notebook.run(1)
-    import time; time.sleep(2)
-    print(jupyter.api("GET","sessions"))
-    page = notebook.page
-    page.locator("[data-id='jp-running-sessions']").click()
-    time.sleep(1)
+    assert notebook.run(1) == "the count is 2\n2"
+    entry = running().get_by_text("Counter 'tally'")
+    for _ in range(20):  # the server is told beside the cell, which does not wait for it
+        if entry.count():
+            break
+        notebook.page.wait_for_timeout(100)
+        running()
+    expect(entry.first).to_be_visible()
     notebook.screenshot("running")
     notebook.run(2)
-    time.sleep(4)
-    print(jupyter.api("GET","sessions"))
-    page.locator("#jp-running-sessions [data-command='running:refresh'], #jp-running-sessions jp-button").first.click()
-    time.sleep(1)
-    notebook.screenshot("running-after")
-    print(jupyter.log()[-3000:])
-    assert 0
+    for _ in range(20):
+        if not entry.count():
+            break
+        notebook.page.wait_for_timeout(100)
+        running()
+    expect(entry).to_have_count(0)
+    notebook.screenshot("killed")
+
+
+def test_a_notebook_attaches_to_an_actor_and_its_buttons_work(open_notebook):
+    driver = open_notebook(TALLY, "counter.add(2)")
+    driver.run(0)
+    driver.run(1)
+    attached = open_notebook(
+        "self.count += 40; self.count", "import time; time.sleep(100)", "self.count", name="a.ipynb"
+    )
+    attach(attached, "Counter 'tally'")
+    assert attached.run(0) == "42"
+    attached.screenshot("attached")
+    attached.run(1, wait=False)
+    attached.stop()
+    assert "KeyboardInterrupt" in attached.wait(1)
+    assert attached.run(2) == "42"
+    attached.restart()
+    assert attached.run(2) == "0"  # it began anew, under the same handle
+    attached.screenshot("restarted")
