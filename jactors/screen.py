@@ -152,7 +152,7 @@ class Screen(App[None]):
     def _cell(column: str, value: str) -> Any:
         from rich.text import Text
 
-        style = _COLOURS.get(value.partition(":")[0], "") if column == "state" else ""
+        style = _COLOURS.get(value, "") if column == "state" else ""
         return Text(value, style=style, justify="right" if column in _RIGHT else "left", no_wrap=True)
 
     def chosen(self) -> str | None:

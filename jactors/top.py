@@ -45,6 +45,7 @@ COLUMNS = (
     "cores",
     "GPUs",
     "up",
+    "note",
 )
 
 #: Orders of the rows, by the name of a column; what is worth a look comes first.
@@ -126,9 +127,9 @@ def _row(actor: ActorStatistics, rate: float | None, share: float | None) -> tup
     return (
         actor.name or actor.actor_id[:8],
         actor.class_name,
-        f"{actor.state}: {actor.reason}" if actor.reason and actor.state in ("pending", "dead") else actor.state,
+        actor.state,
         (runs.method + (f" +{len(actor.running) - 1}" if len(actor.running) > 1 else "")) if runs else "-",
-        duration(round(runs.ran, 1)) if runs else "-",
+        "-" if runs is None else duration(round(runs.ran, 1)) if runs.ran >= 0.1 else "< 0.1 s",
         str(actor.queued),
         _or_dash(actor.done),
         _or_dash(actor.failed),
@@ -140,7 +141,8 @@ def _row(actor: ActorStatistics, rate: float | None, share: float | None) -> tup
         str(actor.restarts),
         ",".join(map(str, actor.cores)) or "any",
         ",".join(actor.gpus) or "-",
-        "-" if actor.uptime is None else duration(round(actor.uptime)),
+        "-" if actor.uptime is None else duration(round(actor.uptime)) if actor.uptime >= 1 else "< 1 s",
+        actor.reason if actor.state in ("pending", "restarting", "dead", "hung") else "",
     )
 
 

@@ -246,7 +246,7 @@ def state_of(told: Mapping[str, Any], status: Mapping[str, Any] | None, *, asked
         return state
     if status is None:
         return "silent" if asked else "alive"
-    return "busy" if status["busy"] else "idle"
+    return "busy" if status["busy"] or status["open"] else "idle"  # also between two calls
 
 
 def reason_of(told: Mapping[str, Any]) -> str:

@@ -56,7 +56,8 @@ def test_the_killed_are_not_shown_and_the_crashed_say_why():
         actor(3, state="pending", reason="asks for 1 CPU"),
         now=0,
     )
-    assert [row["state"] for row in rows] == ["dead: killed by SIGSEGV", "pending: asks for 1 CPU"]
+    told = [(row["state"], row["note"]) for row in rows]
+    assert told == [("dead", "killed by SIGSEGV"), ("pending", "asks for 1 CPU")]
 
 
 def test_orders():
