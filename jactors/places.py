@@ -242,9 +242,12 @@ def remove_session(session: str) -> None:
         left.unlink(missing_ok=True)
 
 
-def sweep_shared() -> None:
-    """Remove the shared memory of sessions that have no directory any more: somebody has removed the runtime's."""
+def sweep_shared() -> list[str]:
+    """Remove, and name, the shared memory of sessions that have no directory any more: somebody has removed it."""
+    removed = []
     begin = shared_name("")
     for folder in _SHARED.glob(f"{begin}*"):
         if not (base_dir() / folder.name.removeprefix(begin)).exists():
             shutil.rmtree(folder, ignore_errors=True)
+            removed.append(folder.name)
+    return removed

@@ -71,16 +71,19 @@ def names(namespace: str | None = None) -> list[tuple[str, str]]:
     return sorted(found)
 
 
-def sweep() -> None:
-    """Remove the names whose supervisor has died: nobody else will."""
+def sweep() -> list[tuple[str, str]]:
+    """Remove the names whose supervisor has died, since nobody else will; return namespace and name of each."""
+    removed = []
     for path in (base_dir() / "names").glob("*/*.json"):
         if _read(path) is None:
             _remove_dead(path)
+            removed.append((unquote(path.parent.name), unquote(path.stem)))
     for folder in (base_dir() / "names").glob("*"):
         try:
             folder.rmdir()
         except OSError:
             pass  # in use
+    return removed
 
 
 def _read(path: Path) -> dict[str, Any] | None:

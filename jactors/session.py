@@ -47,6 +47,7 @@ __all__ = [
     "letting_go",
     "process",
     "shutdown",
+    "sweep",
     "wait",
 ]
 
@@ -124,7 +125,7 @@ def _describe(session: Session) -> Context:
 
 
 def _start(options: InitOptions) -> Session:
-    _sweep()
+    sweep()
     token = new_token(4)
     folder = places.session_dir(token)
     places.shared_dir(token, make=True)
@@ -162,8 +163,13 @@ def _start(options: InitOptions) -> Session:
     return Session(folder, mine, namespace=options.namespace or new_token(16), defaults=options, own=process)
 
 
-def _sweep() -> None:
-    """Remove what sessions have left whose driver and supervisor were killed. Only what is provably ours and dead."""
+def sweep() -> list[str]:
+    """Remove what sessions have left whose driver and supervisor were killed, and say what that was.
+
+    Only what is provably ours and dead: a process is known by its pid and its start, what it has started by the
+    session's cookie.
+    """
+    removed = []
     for folder in places.base_dir().iterdir():
         known = []
         for name in ("driver", "supervisor"):
@@ -172,10 +178,12 @@ def _sweep() -> None:
             except (OSError, ValueError):
                 continue
         if known and not any(process_alive(each["pid"], each["started"]) for each in known):
-            end_processes(f"{folder.name}:")
+            ended = end_processes(f"{folder.name}:")
             places.remove_session(folder.name)
-    places.sweep_shared()
-    registry.sweep()
+            removed.append(f"the files of session {folder.name}" + (f", and {ended} of its processes" if ended else ""))
+    removed += [f"the shared memory {name}" for name in places.sweep_shared()]
+    removed += [f"the name {name!r} of namespace {space!r}" for space, name in registry.sweep()]
+    return removed
 
 
 def _attach(options: InitOptions) -> Session:

@@ -173,7 +173,7 @@ def test_how_to_attach(cells):
         "%actor connect there",
         "%actor kill there\n%actor connect there",
     )
-    assert re.search(r"-m jupyter_console --existing \S+\.json", texts(console))
+    assert re.search(r"-m jactors\.cli\.console \S+\.json", texts(console))
     assert "BlockingKernelClient" in texts(connect)
     assert "no kernel to attach to" in usage(gone)
 

@@ -218,13 +218,3 @@ def test_an_init_that_crashes_does_not_spin_and_disturbs_nobody(session, tmp_pat
     with pytest.raises(exceptions.ActorDiedError, match="it died 4 times within"):
         jactors.get(ref, timeout=PATIENCE)
     assert runs.read_text() == "xxxx"
-
-
-def test_old_deaths_are_forgotten_but_for_the_first(session):
-    actor = Patient.options(max_restarts=-1, restart_intensity=-1).remote()
-    for code in range(1, 15):
-        with pytest.raises(exceptions.ActorUnavailableError):
-            actor.die(code)
-        back(actor)
-    assert [death["exitcode"] for death in told(actor)["deaths"]] == [1, *range(6, 15)]
-    jactors.kill(actor)

@@ -38,7 +38,7 @@ def _console(chosen: argparse.Namespace) -> None:
 
     Leaving it, by exit or Ctrl-D, leaves the actor alive.
     """
-    command = [sys.executable, "-m", "jupyter_console", "--existing", str(_connection_file(chosen))]
+    command = [sys.executable, "-m", "jactors.cli.console", str(_connection_file(chosen))]
     if chosen.shell is not None and getattr(chosen.shell, "kernel", None) is None and sys.stdin.isatty():
         subprocess.run(command, check=False)
         return
