@@ -24,7 +24,7 @@ from typing import Any
 
 from tornado.ioloop import IOLoop
 
-from jactors import session
+from jactors import injection, session
 from jactors.context import ActorIdentity, set_current_actor, set_leave
 from jactors.errors import ActorExit
 from jactors.kernel.app import ActorApp
@@ -103,6 +103,7 @@ class _Life:
         signal.signal(signal.SIGTERM, self._on_sigterm)
         self._app.kernel.on_shutdown = self._on_shutdown
         self._report({"event": "bound"})
+        injection.reach("bound")
         if self._line.fileno() >= 0:
             loop.add_handler(self._line.fileno(), self._hear, loop.READ)
         loop.call_later(SUBSCRIBER_TIMEOUT, subscribed)
@@ -141,6 +142,7 @@ class _Life:
             return
         kernel = self._app.kernel
         kernel.output.enter(json.loads(self._creation.parent))
+        injection.reach("init")
         error = await self._instance.create(self._checkpoints.revive if self._spec.incarnation > 1 else _make)
         kernel.output.mark()
         if error is not None:
@@ -155,6 +157,7 @@ class _Life:
             leave=self._leave,
             lend=_lend,
         )
+        injection.reach("born")
         self._report({"event": "alive"})
         if self._retired:
             self._retire()

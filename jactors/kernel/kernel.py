@@ -210,6 +210,9 @@ class ActorKernel(IPythonKernel):
         self.accounts.came(message.sender, calls)
         for each in calls:
             self.mailbox.put(each)
+        if roll := content.get("roll"):
+            mine = {call.number for call in self.accounts.open if call.sender[:32] == message.sender[:32]}
+            self._outbox.call_roll(idents, message.raw_header, roll[0], [n for n in roll[1] if n not in mine])
 
     def _special(self, call: Incoming, more: dict[str, Any]) -> Incoming:
         """Return a call that has a name of its own, or a generator that must not be too far ahead."""

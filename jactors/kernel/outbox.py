@@ -7,6 +7,7 @@ from typing import Any
 
 import zmq
 
+from jactors import injection
 from jactors.ids import new_token
 from jactors.kernel.incoming import Incoming, Outcome
 from jactors.objects.blocks import Segment
@@ -26,7 +27,13 @@ class Outbox:
         self._signer = signer
         self._incarnation = incarnation
         self._mark = mark
+        self._send = injection.around("rep", messages.send)
         self.answered = 0
+
+    def call_roll(self, idents: list[bytes], header: bytes, number: int, missing: list[int]) -> None:
+        """Answer a roll call: which calls of a sender are not here."""
+        content = {"status": "ok", "incarnation": self._incarnation, "results": [], "missing": [number, missing]}
+        self._send(self._socket, [*idents, *self._signer.pack(messages.REPLY, content, parent=header)])
 
     def send(self, call: Incoming, outcomes: list[Outcome], *, last: bool = True) -> None:
         """Answer `call` now, in whole or (not `last`) in part."""
@@ -60,7 +67,7 @@ class Outbox:
             buffers=frames,
         )
         self.answered += last
-        messages.send(self._socket, [*call.idents, *packed])
+        self._send(self._socket, [*call.idents, *packed])
         for block in given:  # they are the caller's now
             block.give_away()
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from jactors import injection
 from jactors.life import machine
 from jactors.life.actor import Actor
 from jactors.life.loop import Loop
@@ -223,6 +224,7 @@ class Ward:
         try:
             actor.write_connection_file(tcp=self._tcp)
             actor.started_at = time.time()
+            injection.reach("launch")
             actor.pid = self._launcher.launch(actor, self._grants[actor.actor_id], self._address)
         except OSError as error:  # a full disk; no descriptor, no process left
             reason = f"its process cannot be started: {error}"

@@ -22,6 +22,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from jactors import injection
 from jactors.errors import CheckpointError
 
 __all__ = ["StateFile", "before", "read", "read_latest", "write"]
@@ -74,6 +75,7 @@ def write(path: Path, header: Mapping[str, Any], stream: bytes, buffers: Sequenc
             os.fsync(file.fileno())
             size = file.tell()
         _keep(path)
+        injection.reach("checkpoint")
         aside.replace(path)
         _sync_folder(path.parent)
     except OSError as error:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-__all__ = ["Entry", "Payload", "Raised"]
+__all__ = ["Entry", "Payload", "Raised", "deliver"]
 
 log = logging.getLogger("jactors")
 
@@ -126,3 +126,9 @@ class Entry:
         """Return the value or raise the error of an entry that has ended."""
         assert self.payload is not None
         return self.payload.load()
+
+
+def deliver(ended: Iterable[tuple[Entry, Payload]]) -> None:
+    """End the entries: outside every lock, since their callbacks are the user's."""
+    for entry, payload in ended:
+        entry.end(payload)

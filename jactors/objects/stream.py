@@ -11,12 +11,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from jactors.objects.store import Entry, Payload
+from jactors.errors import ObjectLostError
+from jactors.objects.store import Entry, Payload, Raised
 
 __all__ = ["END", "Stream"]
 
 #: The index that stands for the call as a whole: no value has it.
 _WHOLE = 0xFFFFFFFF
+
+_LOST = "the value was lost on its way: submit the call again"
 
 
 class _End:
@@ -70,14 +73,20 @@ class Stream:
         """
         with self._lock:
             last = payload is None or payload.failed
-            at = self._arrived if index < 0 or last else index
+            at = max(self._arrived, index) if last else index
+            if index < 0:
+                at = self._arrived
             if at < self._arrived or self._ended:
                 return []
+            # Values that were lost on their way: they end all the same.
+            ended: list[tuple[Entry, Payload]] = [
+                (self._entry(hole), Raised(ObjectLostError(_LOST))) for hole in range(self._arrived, at)
+            ]
             self._arrived = at + 1
             if payload is None:
                 self._ended = True
-                return [(self._entry(at), END), (self.end, END)]
-            ended = [(self._entry(at), payload)]
+                return [*ended, (self._entry(at), END), (self.end, END)]
+            ended.append((self._entry(at), payload))
             if payload.failed:
                 self._ended = True
                 ended += [(self._entry(at + 1), END), (self.end, payload)]

@@ -123,6 +123,11 @@ class Backlog:
         """Return the call with this number, if it was sent and has not ended."""
         return self._sent.get(number)
 
+    @property
+    def unanswered(self) -> Mapping[int, Call]:
+        """The calls that were sent and have not ended, by number."""
+        return self._sent
+
     def finish(self, call: Call) -> None:
         """A sent call has been answered to its end."""
         del self._calls[call.number]
@@ -146,6 +151,15 @@ class Backlog:
         """A sent call has failed and is to be run once more, before all that waits."""
         self._unsend(call)
         self._lane(call).queue.appendleft(call)
+
+    def miss(self, call: Call) -> bool:
+        """A sent call, or its answer, was lost: return True where it ends by that, else it will be sent again."""
+        if not call.retries:
+            self.finish(call)
+            return True
+        call.retries -= call.retries > 0
+        self.again(call)
+        return False
 
     def lose(self) -> list[Call]:
         """The incarnation has died: return the calls that end with it; the rest will be sent again, in order.

@@ -29,11 +29,12 @@ from typing import Any
 
 import zmq
 
+from jactors import injection
 from jactors.errors import ProtocolError, TaskCancelledError
 from jactors.ids import new_token
 from jactors.objects import blocks
 from jactors.objects.luggage import Held
-from jactors.objects.store import Entry, Payload, Raised
+from jactors.objects.store import Entry, Payload, Raised, deliver
 from jactors.wire import messages
 from jactors.wire.backlog import Backlog, Traffic
 from jactors.wire.call import Call
@@ -42,6 +43,7 @@ from jactors.wire.io import IOThread
 from jactors.wire.marks import TIMEOUT, Marks
 from jactors.wire.payload import from_frames
 from jactors.wire.relay import Relay
+from jactors.wire.rollcall import PERIOD, RollCall, gone
 from jactors.wire.sidedoor import SideDoor
 from jactors.wire.waiting import Shield, Waiter
 from jactors.wire.window import Window
@@ -60,11 +62,6 @@ class Link:
         32 hex digits that name this process: with a call's number they are the call's identifier.
     take : callable
         Takes over what a result names: told a token and the (key, address) of each, returns the holds.
-
-    Attributes
-    ----------
-    window : Window
-        The actor's output, and what it says of itself.
     """
 
     def __init__(
@@ -80,6 +77,7 @@ class Link:
         self._io, self._relay, self._sender, self._take = io, relay, sender, take
         self.actor_id = actor_id
         self._door = SideDoor(io, actor_id, sender)
+        #: The actor's output, and what it says of itself.
         self.window = Window(io, relay, actor_id=actor_id, sender=sender, on_mark=self._marked)
         self._lock = threading.RLock()
         # --- all below: under _lock
@@ -96,6 +94,7 @@ class Link:
         self._reader = 0
         self._wake_reader: Callable[[], None] = lambda: None
         self._marks = Marks()
+        self._roll = RollCall()
         self.refused = 0
 
     # ---------------------------------------------------------------- any thread
@@ -127,7 +126,7 @@ class Link:
                 call.blocked = len(needs)
                 self._backlog.add(call)
                 ended = self._pump()
-        _deliver(ended)
+        deliver(ended)
         if needs:
             # Groups are filled in order of the arguments, whichever of them ends first.
             first = len(call.groups)
@@ -156,7 +155,7 @@ class Link:
                     with Shield():
                         with self._lock:
                             ended = self._drain()
-                        _deliver(ended)  # where this ends `entry`, the wait returns at once
+                        deliver(ended)  # where this ends `entry`, the wait returns at once
                 waiter.wait(deadline, self._fd if mine and self._fd >= 0 else None)
                 if deadline is not None and time.monotonic() >= deadline:
                     return
@@ -173,7 +172,7 @@ class Link:
             if self._dealer is not None:
                 self._io.unmute(self._fd, self._on_shell)
             ended = self._drain()
-        _deliver(ended)
+        deliver(ended)
 
     def _argument(self, call: Call, at: int, entry: Entry) -> None:
         """An argument of `call` has ended: fill its group; send when it was the last."""
@@ -189,7 +188,7 @@ class Link:
                 self._backlog.unblock(call)
                 ended = []
             ended += self._pump()
-        _deliver(ended)
+        deliver(ended)
 
     # ---------------------------------------------------------------- under the lock
 
@@ -211,7 +210,22 @@ class Link:
             content = {"incarnation": self.incarnation, "calls": [call.head() for call in batch]}
             parent = batch[0].parent
             packed = self._signer.pack(messages.CALL, content, parent=parent, streams=streams, buffers=frames)
-            messages.send(self._dealer, packed)
+            _send_call(self._dealer, packed)
+            if not self._roll.due:
+                self._roll.due = True
+                self._io.call_later(PERIOD, self._call_roll)
+
+    def _call_roll(self) -> None:
+        """Ask after calls of which nothing is heard. In the I/O thread."""
+        with self._lock:
+            roll = self._roll.look(self._backlog.unanswered)
+            if roll and self._dealer is not None and self._signer is not None:
+                content = {"incarnation": self.incarnation, "calls": [], "roll": roll}
+                _send_call(self._dealer, self._signer.pack(messages.CALL, content))
+            if self._roll.due:
+                self._io.call_later(PERIOD, self._call_roll)
+            ended = self._drain()
+        deliver(ended)
 
     def _drain(self) -> list[tuple[Entry, Payload]]:
         """Read what has arrived, send what that makes room for; return the entries that end by it."""
@@ -243,7 +257,10 @@ class Link:
         mark = content.get("mark", 0)
         if mark and not self._marks:
             self._io.call_later(TIMEOUT, self._release_late)
-        finished = False
+        finished = "missing" in content
+        for lost in self._roll.answered(content["missing"], self._backlog.unanswered) if finished else ():
+            if self._backlog.miss(lost):
+                ended += lost.results(-1, gone(self.actor_id, self.window.label))
         held = content.get("held") or [None] * len(groups)
         for (number, index, failed, _, last), group, named in zip(content["results"], groups, held, strict=True):
             call, luggage = self._backlog.sent(number), self._take(*named) if named else ()
@@ -279,7 +296,7 @@ class Link:
                 content = {"sender": self._sender, "number": call.number, "recursive": recursive}
                 asked = self.ask("actor_cancel_request", content)
                 asked.add_done_callback(call.passed_over)
-        _deliver(ended)
+        deliver(ended)
 
     def interrupt(self) -> None:
         """Interrupt the method that runs on the actor's main thread. From any thread."""
@@ -288,21 +305,9 @@ class Link:
     def ask(self, msg_type: str, content: Mapping[str, Any], *, timeout: float = 10.0) -> Future[Mapping[str, Any]]:
         """Ask the current incarnation something on its control channel, which is answered while a call runs.
 
-        From any thread; the future ends in the I/O thread, where its callbacks must not block.
-
-        Parameters
-        ----------
-        msg_type : str
-            ``"actor_state_request"``: see `jactors.kernel.control`.
-        timeout : float
-            Seconds that the actor has for the answer.
-
-        Returns
-        -------
-        concurrent.futures.Future
-            Of the answer's content. Ends in `ControlError` where the actor answers that it could not,
-            in ActorUnavailableError where there is no incarnation, it went, or is silent, in
-            ActorDiedError where the actor is gone for good.
+        From any thread; the future ends in the I/O thread, where its callbacks must not block. What can be
+        asked is in `jactors.kernel.control`; the actor has `timeout` seconds for the answer. Fails in ControlError
+        (it could not), ActorUnavailableError or ActorDiedError.
         """
         return self._door.ask(msg_type, content, timeout=timeout)
 
@@ -331,7 +336,7 @@ class Link:
             self._open = True
             self._down = None
             ended = self._pump()
-        _deliver(ended)
+        deliver(ended)
 
     def fail(self, why: Callable[[], BaseException], *, for_good: bool, unborn: bool | None = None) -> None:
         """The incarnation has died: end its calls in ``why()``; all later ones too if `for_good`.
@@ -353,7 +358,7 @@ class Link:
                 over = self._backlog.lose()
             held = self._marks.clear()
         self.window.read()
-        _deliver(ended + held)
+        deliver(ended + held)
         for call in over:
             call.fail(Raised(why()))
         self.disconnect(why)
@@ -374,12 +379,12 @@ class Link:
     def _on_shell(self) -> None:
         with self._lock:
             ended = self._drain()
-        _deliver(ended)
+        deliver(ended)
 
     def _marked(self, mark: int) -> None:
         with self._lock:
             ended = self._marks.seen(mark)
-        _deliver(ended)
+        deliver(ended)
 
     def _release_late(self) -> None:
         """Deliver held results whose output did not come in time."""
@@ -387,14 +392,10 @@ class Link:
             ended = self._marks.late()
             if self._marks:
                 self._io.call_later(TIMEOUT, self._release_late)
-        _deliver(ended)
+        deliver(ended)
 
+
+_send_call = injection.around("req", messages.send)
 
 #: Replies that are read at a time: a quick generator sends for ever.
 _SLICE = 256
-
-
-def _deliver(ended: list[tuple[Entry, Payload]]) -> None:
-    """End the entries: outside every lock, since their callbacks are the user's."""
-    for entry, payload in ended:
-        entry.end(payload)

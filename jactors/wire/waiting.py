@@ -81,8 +81,9 @@ class Waiter:
         return waiter
 
     def __del__(self) -> None:
-        self._in.close()  # with its thread
-        self._out.close()
+        if hasattr(self, "_in"):  # a KeyboardInterrupt may have come before it
+            self._in.close()  # with its thread
+            self._out.close()
 
     def wake(self, _entry: Entry | None = None) -> None:
         """End the waiting; from any thread."""

@@ -178,9 +178,12 @@ class Book:
         A name of its own, one a process and thread: order is promised to one caller.
     diary : path, optional
         A file that survives this process: see `read_diary`.
+    ordered : bool
+        False: calls may start in any order, whatever the actor is.
     """
 
-    def __init__(self, ledger, caller="test", diary=None):
+    def __init__(self, ledger, caller="test", diary=None, *, ordered=True):
+        self._ordered = ordered
         self.ledger = str(ledger)
         self.caller = caller
         self._numbers = count(1)
@@ -192,7 +195,7 @@ class Book:
         seq = next(self._numbers)
         call = f"{self.caller}/{seq}"
         traffic = handle._home.link.traffic
-        ordered = traffic.ordered
+        ordered = self._ordered and traffic.ordered
         if retries is not None:
             options["max_task_retries"] = retries
         else:

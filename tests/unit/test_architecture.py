@@ -27,6 +27,7 @@ STOREYS = {
     "jactors.context": 0,
     "jactors.frames": 0,
     "jactors.ids": 0,
+    "jactors.injection": 1,  # faults on purpose: anybody may have some
     "jactors.job_config": 0,  # Ray's place for it
     "jactors.places": 0,
     "jactors.portable": 0,
