@@ -303,11 +303,10 @@ class Link:
         self.ask("interrupt_request", {})
 
     def ask(self, msg_type: str, content: Mapping[str, Any], *, timeout: float = 10.0) -> Future[Mapping[str, Any]]:
-        """Ask the current incarnation something on its control channel, which is answered while a call runs.
+        """Ask the current incarnation something on control, which is answered, in `timeout` seconds, while a call runs.
 
-        From any thread; the future ends in the I/O thread, where its callbacks must not block. What can be
-        asked is in `jactors.kernel.control`; the actor has `timeout` seconds for the answer. Fails in ControlError
-        (it could not), ActorUnavailableError or ActorDiedError.
+        From any thread; the future ends in the I/O thread, where its callbacks must not block: in the answer, or in
+        ControlError (it could not), ActorUnavailableError or ActorDiedError. See `jactors.kernel.control`.
         """
         return self._door.ask(msg_type, content, timeout=timeout)
 
