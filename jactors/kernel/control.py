@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jactors import trace
+from jactors.kernel.about import about
 from jactors.kernel.accounts import RECENT
 from jactors.kernel.glance import glance
 from jactors.kernel.portrait import attributes
@@ -110,6 +111,7 @@ def _stack(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
 
 #: All requests. To add one, add a line.
 HANDLERS: dict[str, Handler] = {
+    "actor_about_request": about,
     "actor_calls_request": _calls,
     "actor_cancel_request": _cancel,
     "actor_checkpoint_request": _checkpoint,

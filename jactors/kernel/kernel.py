@@ -66,6 +66,8 @@ class ActorKernel(IPythonKernel):
         self._incarnation = 0
         #: None until its `__init__` is about to run.
         self.actor: Instance | None = None
+        #: What it was made of; None as long.
+        self.creation: Creation | None = None
         #: Names this process in its session, once it has called somebody.
         self.process: Callable[[], str | None] = lambda: None
         #: Told that a client wants the kernel to end, and whether to begin anew; in the control thread.
@@ -118,7 +120,7 @@ class ActorKernel(IPythonKernel):
             Makes of a value what another process can ask for it with.
         """
         self._lend = lend
-        self.actor = instance
+        self.actor, self.creation = instance, creation
         self._incarnation = incarnation
         self._leave = leave
         self._outbox = Outbox(self._shell_socket, self._signer, incarnation, self.output.mark)

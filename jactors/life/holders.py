@@ -77,6 +77,10 @@ class Holders:
         self._processes[request["process"]] = channel
         return {}
 
+    def name_of(self, channel: Channel) -> str | None:
+        """Return what a process calls itself; None where it has not said it."""
+        return next((name for name, each in self._processes.items() if each is channel), None)
+
     def hold(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         """A process holds something."""
         key = request["key"]

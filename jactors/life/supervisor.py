@@ -110,6 +110,7 @@ class Supervisor:
             "watch": self._watch,
             "reshape": self._reshape,
             "list": self._list,
+            "follow": self._follow,
             "resources": self._resources,
             "check": self._check,
             "lease": self._lease,
@@ -149,6 +150,7 @@ class Supervisor:
             if actor.guest is channel:
                 self._ward.step(actor, machine.Kill(reason="its driver has ended", for_good=True))
         self._leases.gone(channel)
+        self._ward.audience.discard(channel)
         self._members.discard(channel)
         self._expected = {actor_id: who for actor_id, who in self._expected.items() if who is not channel}
         self._holders.gone(channel)
@@ -290,6 +292,12 @@ class Supervisor:
     def _list(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         shown = [actor for actor in self._ward.actors.values() if not actor.request.get("worker")]
         return {"actors": [actor.describe() for actor in shown]}
+
+    def _follow(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
+        """Somebody wants to hear of all actors, from now on; it is no member of the session for that."""
+        self._ward.audience.add(channel)
+        drivers = [self._holders.name_of(each) for each in (self._driver, *self._members)]
+        return {**self._list(channel, request), "drivers": drivers, "driver_pid": self._driver_pid}
 
     def _shutdown(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         """The driver leaves in good order; "staying": for whose sake the session goes on."""

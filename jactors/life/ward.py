@@ -98,6 +98,8 @@ class Ward:
         self._buried = buried
         #: By id, oldest first.
         self.actors: dict[str, Actor] = {}
+        #: Who is told of every actor.
+        self.audience: set[Channel] = set()
         self._processes: dict[int, Actor] = {}
         self._grants: dict[str, Any] = {}
         self._oom = OomCounters()
@@ -106,6 +108,8 @@ class Ward:
         """Take in a new actor, and start it when its resources are free."""
         self.actors[actor.actor_id] = actor
         self._grant(actor)
+        if self.audience:
+            self.tell(actor, actor.describe())
         while len(self.actors) > _MEMORY:
             dead = next((a for a in self.actors.values() if a.life.state is State.DEAD), None)
             if dead is None:
@@ -213,8 +217,9 @@ class Ward:
             self._loop.later(BLOCKS_TIMEOUT, lambda: sweep(folder))
 
     def tell(self, actor: Actor, message: dict[str, Any]) -> None:
-        """Tell all who watch `actor`."""
-        for channel in list(actor.watchers):
+        """Tell all who watch `actor`, and those who watch them all."""
+        audience = () if actor.request.get("worker") else self.audience
+        for channel in {*actor.watchers, *audience}:
             self._send(channel, message)
 
     # ------------------------------------------------------------------ instructions

@@ -142,6 +142,8 @@ class Window:
         sub, signer = self._sub, self._signer
         while sub is not None and signer is not None and readable(sub):
             frames = sub.recv_multipart(zmq.NOBLOCK)
+            if frames[0] == NEWS and not self._watchers:  # for somebody else
+                continue
             try:
                 message = signer.unpack(messages.split(frames)[1])
             except ProtocolError as error:
