@@ -221,6 +221,7 @@ class Links:
         """Say that there is no descriptor left to talk to an actor with, and try again while nothing newer is known."""
         reason = f"this process cannot talk to it: {error.strerror}; let go of some actors, or raise `ulimit -n`"
         link.fail(_unavailable({**event, "reason": reason}), for_good=False, unborn=False)
+        link.incarnation = 0  # not connected, so that "alive" connects
         actor_id = event["actor_id"]
         told = self.told[actor_id]
 

@@ -47,6 +47,8 @@ __all__ = [
 _SOCKET_TAIL = 9 + 11 + 2
 _SOCKET_LIMIT = 107
 
+_CURE = "make room, or set JUPYTER_RUNTIME_DIR to another place"
+
 #: Bytes that a session needs at least: sockets, a log, and the creation files of a few actors.
 _ROOM = 256 << 10
 
@@ -63,11 +65,13 @@ def private_dir(path: Path) -> Path:
         Where it exists and is not a plain directory of this user, or others may enter it and
         that cannot be changed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700)
     except FileExistsError:
         pass
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}: {_CURE}", str(path)) from None
     info = path.lstat()
     if not stat.S_ISDIR(info.st_mode):
         raise PermissionError(f"{path} is not a directory; remove it, or set JUPYTER_RUNTIME_DIR to another place")
@@ -119,21 +123,11 @@ def session_dir(session: str) -> Path:
         There is no room for a session, or the file system is read-only. Nothing is left of it.
     """
     folder = base_dir() / session
-    if folder.exists():
-        return private_dir(folder)
-    cure = "make room, or set JUPYTER_RUNTIME_DIR to another place"
-    full = False
-    try:
-        if hasattr(os, "statvfs"):
-            room = os.statvfs(folder.parent)
-            full = room.f_bavail * room.f_frsize < _ROOM
-        if not full:
-            return private_dir(folder)
-    except OSError as error:
-        if error.errno in (errno.EROFS, errno.EDQUOT):
-            raise OSError(error.errno, f"{error.strerror}: {cure}", str(folder)) from None
-        raise
-    raise OSError(errno.ENOSPC, f"no room for a session's files: {cure}", str(folder))
+    if not folder.exists() and hasattr(os, "statvfs"):
+        room = os.statvfs(folder.parent)
+        if room.f_bavail * room.f_frsize < _ROOM:
+            raise OSError(errno.ENOSPC, f"no room for a session's files: {_CURE}", str(folder))
+    return private_dir(folder)
 
 
 def shared_name(session: str) -> str:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -14,6 +15,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 from jactors import injection
 from jactors.life import machine
@@ -40,6 +46,10 @@ _STOPS = os.WUNTRACED | os.WCONTINUED if hasattr(os, "WUNTRACED") else 0
 
 #: Seconds until the shared memory of a process that has ended is removed: a result may be about to be taken.
 BLOCKS_TIMEOUT = 2.0
+
+
+#: Descriptors here: of each actor that starts, in reserve, and so many that nobody need count them.
+_EACH, _SPARE, _MANY = 2, 8, 4096
 
 
 class Launching(Protocol):
@@ -227,6 +237,7 @@ class Ward:
     def _launch(self, actor: Actor) -> None:
         actor.line = None
         try:
+            self._check_descriptors()
             actor.write_connection_file(tcp=self._tcp)
             actor.started_at = time.time()
             injection.reach("launch")
@@ -276,6 +287,15 @@ class Ward:
                 os.kill(pid, signal.SIGKILL)
 
         self._loop.later(delay, kill)
+
+    def _check_descriptors(self) -> None:
+        """Raise OSError where the processes that are about to report would find no descriptor here."""
+        if resource is None or not Path("/proc/self/fd").is_dir():
+            return
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        starting = sum(actor.life.state is State.STARTING for actor in self.actors.values())
+        if 0 <= limit < _MANY and sum(1 for _ in Path("/proc/self/fd").iterdir()) + _EACH * starting + _SPARE > limit:
+            raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)} in the supervisor, which may have {limit}")
 
     def _bury(self, actor: Actor) -> None:
         actor.remove_files()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ class Connection:
         OSError
             This process has no descriptor left.
         """
+        _check_descriptors()
         try:
             socket: zmq.Socket[bytes] = context.socket(kind)
         except zmq.ZMQError as error:
@@ -84,3 +86,18 @@ class Connection:
             socket.curve_publickey, socket.curve_secretkey = self.curve
         socket.connect(self.address(channel))
         return socket
+
+
+#: Descriptors that have to be free: zmq connects later, in a thread of its own, and where none is left says nothing.
+_SPARE = 16
+
+
+def _check_descriptors() -> None:
+    """Raise OSError where this process has next to no descriptors left."""
+    spare: list[int] = []
+    try:
+        for _ in range(_SPARE):
+            spare.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401 - those before an error are to be closed
+    finally:
+        for each in spare:
+            os.close(each)

@@ -125,7 +125,11 @@ class SideDoor:
             _end(answer, self._why())
             return
         if self._opened is None:
-            self._opened = _Opened(self._io, self._connection, self._actor_id, self._sender + new_token(4))
+            try:
+                self._opened = _Opened(self._io, self._connection, self._actor_id, self._sender + new_token(4))
+            except OSError as error:  # no descriptor is left
+                _end(answer, ActorUnavailableError(actor_id=self._actor_id, reason=f"cannot ask it: {error.strerror}"))
+                return
         self._opened.request(msg_type, content, answer)
 
     # ---------------------------------------------------------------- the I/O thread

@@ -1,57 +1,33 @@
-"""``python -m tests.load [--small] [NAME…]``."""
+"""``python -m tests.load [--small] [NAME…]``; ends with 1 where one failed."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 import time
 
-import jactors
-from tests.load.scenarios import SCENARIOS
+from tests.load.run import SCENARIOS, missing, run
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.load")
     parser.add_argument("names", nargs="*", choices=[[], *SCENARIOS], metavar="NAME", help=", ".join(SCENARIOS))
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.one:
-        print(json.dumps(run(given.one, small=given.small)))
-        return
     failed = []
     for name in given.names or SCENARIOS:
-        command = [sys.executable, "-m", "tests.load", "--one", name, *(["--small"] if given.small else [])]
+        if (why := missing(name)) is not None:
+            print(f"{name:28} skipped: {why}")
+            continue
         begun = time.monotonic()
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        print(f"{name:24} {time.monotonic() - begun:6.1f} s  ", end="")
-        if done.returncode:
+        try:
+            told = run(name, small=given.small)
+            shown = ", ".join(f"{k} {v:,.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in told.items())
+        except AssertionError as error:
             failed.append(name)
-            print(f"FAILED ({done.returncode})\n{done.stdout[-2000:]}")
-        else:
-            told = json.loads(done.stdout.splitlines()[-1])
-            print(
-                ", ".join(
-                    f"{key} {value:,.4g}" if isinstance(value, float) else f"{key} {value}"
-                    for key, value in told.items()
-                )
-            )
+            shown = f"FAILED: {error}"
+        print(f"{name:28} {time.monotonic() - begun:6.1f} s  {shown}", flush=True)
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
-
-
-def run(name: str, *, small: bool) -> dict:
-    """Run one scenario in a session of its own, or in none where it makes its own."""
-    function, large, little = SCENARIOS[name]
-    size = little if small else large
-    if getattr(function, "alone", False):
-        return function(size)
-    jactors.init(num_cpus=2, num_gpus=0)
-    try:
-        return function(size)
-    finally:
-        jactors.shutdown()
 
 
 if __name__ == "__main__":

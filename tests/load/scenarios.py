@@ -9,23 +9,35 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import psutil
 
 import jactors
 from jactors.exceptions import ActorDiedError
 
-#: Name -> (function, size of the large run, size of the small one).
-SCENARIOS = {}
+
+@dataclass(frozen=True)
+class Scenario:
+    """A function, the sizes of the large run and of the small one."""
+
+    function: Callable[[int], dict]
+    large: int
+    small: int
+    mounts: bool
+
+
+SCENARIOS: dict[str, Scenario] = {}
 
 MB = 1e6
 
 
-def scenario(large, small):
-    """Enter a function into the table."""
+def scenario(large, small, *, mounts=False):
+    """Enter a function into the table; `mounts`: it needs root, and a mount namespace of its own."""
 
     def enter(function):
-        SCENARIOS[function.__name__] = (function, large, small)
+        SCENARIOS[function.__name__] = Scenario(function, large, small, mounts)
         return function
 
     return enter
