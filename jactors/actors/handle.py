@@ -142,6 +142,11 @@ class ActorMethod:
         PendingCallsLimitExceeded
             ``max_pending_calls`` of them have not ended.
         """
+        if self._shape.decorator is not None:
+            return self._shape.decorator(self._invoke)(args, kwargs)
+        return self._invoke(args, kwargs)
+
+    def _invoke(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = self._submit(args, kwargs)
         if call.stream is not None:
             return ObjectRefGenerator(call.stream)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 from jactors import session
 from jactors.actors.handle import ActorHandle, revive
 from jactors.actors.shape import ClassShape
-from jactors.context import current_actor, current_call, leave, user_class
+from jactors.context import WORKER, ActorIdentity, current_actor, current_call, leave, user_class
 from jactors.errors import ActorExit
 from jactors.ids import ActorID, JobID, NodeID, TaskID
 from jactors.wire.backlog import Traffic
@@ -51,7 +51,7 @@ def exit_actor() -> NoReturn:
     TypeError
         This is no actor.
     """
-    if current_actor() is None:
+    if _me() is None:
         raise TypeError("exit_actor API is called on a non-actor worker: this process is not an actor")
     why = ActorExit(0)
     call = current_call.get()
@@ -61,17 +61,23 @@ def exit_actor() -> NoReturn:
     raise why
 
 
+def _me() -> ActorIdentity | None:
+    """Return the actor that this is; None in a driver, and in a task, whose worker is nobody's actor."""
+    actor = current_actor()
+    return None if actor is None or actor.class_name == WORKER else actor
+
+
 class RuntimeContext:
     """What is known of the place where code runs; see `get_runtime_context`."""
 
     def get_actor_id(self) -> str | None:
-        """Return the actor's id in hex; None in a driver."""
-        actor = current_actor()
+        """Return the actor's id in hex; None in a driver and in a task."""
+        actor = _me()
         return actor.actor_id if actor is not None else None
 
     def get_actor_name(self) -> str | None:
-        """Return the actor's name, "" where it has none; None in a driver."""
-        actor = current_actor()
+        """Return the actor's name, "" where it has none; None in a driver and in a task."""
+        actor = _me()
         return actor.name if actor is not None else None
 
     def get_task_id(self) -> str | None:
@@ -138,14 +144,14 @@ class RuntimeContext:
     @property
     def was_current_actor_reconstructed(self) -> bool:
         """Whether this actor is not in its first incarnation."""
-        actor = current_actor()
+        actor = _me()
         assert actor is not None, "This method is only available in an actor"
         return actor.incarnation > 1
 
     @property
     def current_actor(self) -> ActorHandle[Any]:
-        """A handle of the actor this runs in."""
-        actor = current_actor()
+        """A handle of the actor this runs in; it does not keep it alive."""
+        actor = _me()
         if actor is None:
             raise RuntimeError("This method is only available in an actor")
         found = user_class()

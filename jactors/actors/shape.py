@@ -72,6 +72,8 @@ class MethodShape:
     generator: bool = False
     #: Positional arguments that pass without a closer look: (least, most); (1, 0) for none.
     quick: tuple[int, int] = field(default=(1, 0))
+    #: What ``__ray_invocation_decorator__`` of the method says: wraps each of its calls, in the caller.
+    decorator: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
 
     @classmethod
     def of(cls, name: str, function: Any) -> MethodShape:
@@ -90,7 +92,8 @@ class MethodShape:
             empty = inspect.Parameter.empty
             parameters = tuple((p.name, int(p.kind), p.default is not empty) for p in found)
         doc = inspect.getdoc(plain) or ""
-        return cls(name, parameters, doc, options, _generates(plain), _quick(parameters))
+        decorator = getattr(plain, "__ray_invocation_decorator__", None)
+        return cls(name, parameters, doc, options, _generates(plain), _quick(parameters), decorator)
 
     def signature(self) -> inspect.Signature:
         """Return the signature; defaults are shown as ``...``."""

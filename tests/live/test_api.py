@@ -383,6 +383,27 @@ def test_method_shows_what_it_is(counter):
     assert list(inspect.signature(counter.add).parameters) == ["by"]
 
 
+def test_a_decorator_of_the_invocation(session):
+    """RAY_API 2: `__ray_invocation_decorator__` on a method wraps the *invocation* in the caller."""
+
+    def twice(invocation):
+        return lambda args, kwargs: [invocation(args, kwargs), invocation((10,), kwargs)]
+
+    class Decorated:
+        def add(self, a, b=1):
+            return a + b, os.getpid()
+
+        add.__ray_invocation_decorator__ = twice
+
+        def use(self, other):
+            return [jactors.get(ref)[0] for ref in other.add.remote(3, b=4)]
+
+    actor, other = jactors.remote(Decorated).remote(), jactors.remote(Decorated).remote()
+    results = jactors.get(actor.add.remote(1, b=2))
+    assert [value for value, _ in results] == [3, 12] and results[0][1] != os.getpid()
+    assert actor.use(other) == [7, 14]  # in every caller
+
+
 def test_built_in_methods(session):
     counter = Counter.remote(3)
     assert jactors.get(counter.__ray_ready__.remote()) is True

@@ -483,6 +483,26 @@ def test_a_task_is_called_as_its_function_or_as_its_caller_says(session):
     assert get(names.options(name="mine").remote()) == ("mine", "names")
 
 
+@jactors.remote
+def nobody(how):
+    here = jactors.get_runtime_context()
+    if how == "ids":
+        return here.get_actor_id(), here.get_actor_name()
+    if how == "exit":
+        jactors.actor.exit_actor()
+    return getattr(here, how)
+
+
+def test_a_task_is_no_actor(session):
+    """RAY_API 8: what is known of an actor is not known in a task; 4: exit_actor outside an actor is a TypeError."""
+    assert get(nobody.remote("ids")) == (None, None)
+    for how, kind in (("current_actor", RuntimeError), ("was_current_actor_reconstructed", AssertionError)):
+        with pytest.raises(kind):
+            get(nobody.options(max_retries=0).remote(how))
+    with pytest.raises(TypeError, match="exit_actor"):
+        get(nobody.options(max_retries=0).remote("exit"))
+
+
 def test_list_tasks_names_tasks_by_their_function(session, tmp_path):
     """RAY_API 9: list_tasks has tasks as well as calls; none is called after the worker."""
     running = hold.options(name="the first").remote(tmp_path / "a")
