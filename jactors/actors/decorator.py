@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from jactors import registry, session
-from jactors.actors.handle import ActorHandle, Home, pack_arguments, remember, revive
+from jactors.actors.arguments import pack_arguments
+from jactors.actors.handle import ActorHandle, Home, remember, revive
 from jactors.actors.shape import ClassShape
 from jactors.actors.source import sources_of
 from jactors.actors.tasks import RemoteFunction

@@ -10,10 +10,10 @@ from __future__ import annotations
 import difflib
 import inspect
 import weakref
-from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from jactors import session, trace
+from jactors.actors.arguments import pack_arguments
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.records import ActorStatistics
 from jactors.actors.shape import BUILT_IN, ClassShape, MethodShape
@@ -29,7 +29,6 @@ from jactors.options import MethodOptions
 from jactors.wire import pack
 from jactors.wire.backlog import Traffic
 from jactors.wire.call import Call
-from jactors.wire.creation import Slot
 from jactors.wire.link import Link
 
 __all__ = [
@@ -38,7 +37,6 @@ __all__ = [
     "Home",
     "handle_in_this_process",
     "home_of",
-    "pack_arguments",
     "remember",
     "revive",
 ]
@@ -82,34 +80,6 @@ class Home:
         """The actor has new code: calls from now on are checked against it. From any thread."""
         self.shape = shape
         self.class_name = shape.class_name
-
-
-def pack_arguments(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], *, what: str
-) -> tuple[list[tuple[Any, ...]], list[Entry], list[Held]]:
-    """Pickle arguments; return their group, the entries of the top-level refs among them, and their luggage."""
-    needs: list[Entry] = []
-    for value in args:
-        if type(value) is ObjectRef:
-            break
-    else:
-        for value in kwargs.values():
-            if type(value) is ObjectRef:
-                break
-        else:
-            stream, buffers, luggage = pack.dumps((args, kwargs), what=what)
-            return [(stream, *buffers)], needs, luggage
-
-    def slot(value: Any) -> Any:
-        if type(value) is not ObjectRef:
-            return value
-        needs.append(value._entry)
-        return Slot(len(needs) - 1)
-
-    args = tuple(slot(value) for value in args)
-    kwargs = {name: slot(value) for name, value in kwargs.items()}
-    stream, buffers, luggage = pack.dumps((args, kwargs), what=what)
-    return [(stream, *buffers)], needs, luggage
 
 
 class ActorMethod:

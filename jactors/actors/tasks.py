@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from jactors import session, trace
+from jactors.actors.arguments import pack_arguments
 from jactors.actors.generator import ObjectRefGenerator
-from jactors.actors.handle import STREAM, pack_arguments
+from jactors.actors.handle import STREAM
 from jactors.actors.shape import MethodShape
 from jactors.actors.taskpool import TASK, Task, pool_of
 from jactors.objects.luggage import Held, packing
