@@ -23,6 +23,7 @@ from typing import Any
 from jactors import actor, exceptions, util
 from jactors.actors import insight
 from jactors.actors.checkpoints import checkpoint, restore
+from jactors.actors.debug import post_mortem
 from jactors.actors.decorator import remote
 from jactors.actors.generator import ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
@@ -67,6 +68,7 @@ __all__ = [
     "kill",
     "load_ipython_extension",
     "method",
+    "post_mortem",
     "progress",
     "put",
     "reload",

@@ -31,6 +31,11 @@ _PLUMBING = (
 _CELL_FRAME = re.compile(r'(\s*)File "(.+)"(, line \d+.*)', re.DOTALL)
 
 
+def is_ours(filename: str) -> bool:
+    """Return whether a file is of this package."""
+    return filename.startswith(_OURS)
+
+
 def user_frames(frames: Sequence[FrameSummary]) -> list[FrameSummary]:
     """Drop jactors' frames, and the plumbing's before the user's first one; the last one stays at least."""
     # By the place of the loaded module, not by a name in the path: a user's folder may be called asyncio.

@@ -107,6 +107,8 @@ class ActorOptions(_Place):
     #: "detached" outlives handles, cell and driver, and ends by `kill` or by itself; None: as `init` says.
     lifetime: Literal["detached", "non_detached"] | None = rules.option(None, str, keep=rules.lifetimes)
     get_if_exists: bool = rules.option(False, bool)
+    #: Start with the debugger armed: JupyterLab's can then attach also while a method runs.
+    debug: bool = rules.option(False, bool)
     #: None: True for async and threaded actors.
     allow_out_of_order_execution: bool | None = rules.option(None, bool)
     #: When the state is saved that the next incarnation begins with: 100 (every so many calls), "30s", "5min" (every so

@@ -212,6 +212,7 @@ class ActorClass:
             parent=here.parents.current(),
             sizes=dict(traffic.sizes),
             is_async=self._shape.is_async,
+            debug=options.debug,
             checkpoint=options.checkpoint,
         )
         hold = here.holds.born(actor_id, record["address"])

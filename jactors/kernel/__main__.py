@@ -11,6 +11,8 @@ The supervisor is told each step on a socket of this process' own; it learns of 
 from __future__ import annotations
 
 import atexit
+import builtins
+import getpass
 import importlib
 import json
 import os
@@ -29,6 +31,7 @@ from jactors.context import ActorIdentity, set_current_actor, set_leave
 from jactors.errors import ActorExit
 from jactors.kernel.app import ActorApp
 from jactors.kernel.checkpoints import Checkpoints
+from jactors.kernel.debugger import POST_MORTEM, Failures, arm, set_hook
 from jactors.kernel.forked import end_children
 from jactors.kernel.instance import Instance
 from jactors.kernel.pulse import Pulse
@@ -96,6 +99,7 @@ class _Life:
             subscribed()
         kernel = self._app.kernel
         kernel.start()
+        self._be_debugged(kernel)
         kernel.actor = self._instance
         kernel.process = session.process
         self._app.iopub_thread.on_topic = kernel.news.on_subscription
@@ -113,6 +117,16 @@ class _Life:
         except SystemExit as leave:  # of a background task of the user's
             self._leave(leave)
         return self._finish()
+
+    def _be_debugged(self, kernel: Any) -> None:
+        """Let methods ask their callers, and stop at breakpoints."""
+        builtins.input, getpass.getpass = kernel.raw_input, kernel.getpass
+        set_hook(kernel)
+        failures = Failures()
+        self._instance.on_failure = failures.keep
+        self._instance.built_in[POST_MORTEM] = failures.post_mortem
+        if self._creation.debug:
+            arm(kernel)
 
     def _report(self, event: dict[str, Any]) -> None:
         if os.getpid() != self._pid:

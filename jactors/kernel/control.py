@@ -43,6 +43,11 @@ Handler = Callable[["ActorKernel", dict[str, Any]], dict[str, Any]]
 TIME_BOX = 10.0
 
 
+def _answer(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
+    """Take the answer to a method's `input()`."""
+    return kernel.questions.answered(content)
+
+
 def _cancel(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     """End a call, queued or running."""
     key = (content["sender"], content["number"])
@@ -112,6 +117,7 @@ def _stack(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
 #: All requests. To add one, add a line.
 HANDLERS: dict[str, Handler] = {
     "actor_about_request": about,
+    "actor_answer_request": _answer,
     "actor_calls_request": _calls,
     "actor_cancel_request": _cancel,
     "actor_checkpoint_request": _checkpoint,

@@ -43,6 +43,8 @@ class Instance:
         #: The user's object; None until `create`.
         self.self: Any = None
         self.interrupts = Interrupts()
+        #: Told what a method has raised, in the method's thread.
+        self.on_failure: Callable[[BaseException, str], None] = lambda error, method: None
 
     @property
     def class_name(self) -> str:
@@ -217,6 +219,7 @@ class Instance:
 
     def _failure(self, call: Incoming, error: BaseException) -> list[Outcome]:
         """Return the outcome of a call that raised; what it has yielded before stays."""
+        self.on_failure(error, call.method)
         failed = self.failed(call.method, error)
         yielded = call.flags.get(_YIELDED, 0)
         if call.returns in (STREAM, 0) or not yielded:

@@ -22,6 +22,7 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.thread import CONTROL_THREAD_NAME
 from traitlets import Type
 
+from jactors.context import current_call
 from jactors.errors import ProtocolError
 from jactors.ids import new_token
 from jactors.kernel.accounts import Accounts
@@ -36,6 +37,7 @@ from jactors.kernel.mailbox import Mailbox
 from jactors.kernel.news import News
 from jactors.kernel.outbox import Outbox
 from jactors.kernel.output import ActorShell, Output, notice_children
+from jactors.kernel.questions import Questions
 from jactors.objects import blocks
 from jactors.wire import messages
 from jactors.wire.connection import descriptor, readable
@@ -52,6 +54,7 @@ class ActorKernel(IPythonKernel):
     session: Any
     implementation = "jactors"
     shell_class = Type(ActorShell)
+    debugger_class = Type("jactors.kernel.debugger.ActorDebugger")
 
     @property
     def _supports_kernel_subshells(self) -> bool:
@@ -87,6 +90,7 @@ class ActorKernel(IPythonKernel):
         self.accounts = Accounts()
         self.control = Control(self)
         self.news = News(self)
+        self.questions: Questions = Questions(self)
         self.output = Output(self)
         notice_children()
         self._shell_socket: zmq.Socket[bytes] = self.shell_stream.socket
@@ -151,6 +155,18 @@ class ActorKernel(IPythonKernel):
         if sizes == {None: 1}:
             return {None: InlineLane(bench)}
         return {group: ThreadLane(bench, size, group or "call") for group, size in sizes.items()}
+
+    def raw_input(self, prompt: str = "") -> str:
+        """Ask whoever waits: for a call, its caller; for a cell, its page."""
+        if current_call.get() is None:
+            return str(super().raw_input(prompt))
+        return self.questions.ask(str(prompt))
+
+    def getpass(self, prompt: str = "", stream: Any = None, *, echo_char: str | None = None) -> str:
+        """Ask likewise, without showing the answer."""
+        if current_call.get() is None:
+            return str(super().getpass(prompt, stream))
+        return self.questions.ask(str(prompt), password=True)
 
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:  # noqa: FBT001 - ipykernel's signature
         """A client has sent ``shutdown_request``; the loops stop when what runs has ended."""

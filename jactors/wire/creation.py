@@ -45,6 +45,8 @@ class Creation:
     #: Calls that run at once, by concurrency group; None is the default group.
     sizes: dict[str | None, int] = field(default_factory=lambda: {None: 1})
     is_async: bool = False
+    #: Arm the debugger before ``__init__``.
+    debug: bool = False
     #: When its state is saved; see `jactors.options.ActorOptions`.
     checkpoint: tuple[str, float] | None = None
 

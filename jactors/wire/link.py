@@ -78,7 +78,7 @@ class Link:
         self.actor_id = actor_id
         self._door = SideDoor(io, actor_id, sender)
         #: The actor's output, and what it says of itself.
-        self.window = Window(io, relay, actor_id=actor_id, sender=sender, on_mark=self._marked)
+        self.window = Window(io, relay, actor_id=actor_id, sender=sender, on_mark=self._marked, ask=self.ask)
         self._lock = threading.RLock()
         # --- all below: under _lock
         self.traffic = traffic

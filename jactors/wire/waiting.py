@@ -22,6 +22,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from jactors.objects.store import Entry
+from jactors.wire import questions
 
 __all__ = ["Shield", "Waiter", "awaited", "makers", "noted", "wait_entries"]
 
@@ -77,6 +78,8 @@ class Waiter:
         waiter: Waiter | None = getattr(cls._local, "waiter", None)
         if waiter is None:
             waiter = cls._local.waiter = cls()
+            if waiter._thread == threading.main_thread().ident:
+                questions.wake_main[:] = [waiter.wake]
         waiter.clear()
         return waiter
 
@@ -116,6 +119,8 @@ class Waiter:
 
         Whoever waits looks after each return whether what it waits for is there, and at the clock.
         """
+        if questions.open_questions:
+            questions.answer()
         if not self._woken:
             timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
             mine = self._out.fileno()
@@ -130,6 +135,8 @@ class Waiter:
             if mine in ready:  # also where the byte comes late, from a wake that was seen before
                 self._drain()
         self._woken = False
+        if questions.open_questions:
+            questions.answer()
 
 
 def _forget() -> None:

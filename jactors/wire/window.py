@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import zmq
 
 from jactors.errors import ProtocolError
 from jactors.ids import new_token
-from jactors.wire import messages
+from jactors.wire import messages, questions
 from jactors.wire.comms import TYPES
 from jactors.wire.connection import Connection, descriptor, readable
 from jactors.wire.io import IOThread
@@ -24,6 +25,9 @@ from jactors.wire.visit import Visit
 __all__ = ["NEWS", "Window"]
 
 log = logging.getLogger("jactors")
+
+#: Seconds after which somebody should have begun to answer a question.
+_PATIENCE = 1.0
 
 #: The topic of an actor's status; to subscribe to it makes the actor publish it.
 NEWS = b"actor_news"
@@ -41,6 +45,8 @@ class Window:
         32 hex digits that name this process.
     on_mark : callable
         Told the number of each mark, when all output before it has been relayed.
+    ask : callable
+        Asks the incarnation something on its control channel.
 
     Attributes
     ----------
@@ -49,12 +55,20 @@ class Window:
     """
 
     def __init__(
-        self, io: IOThread, relay: Relay, *, actor_id: str, sender: str, on_mark: Callable[[int], None]
+        self,
+        io: IOThread,
+        relay: Relay,
+        *,
+        actor_id: str,
+        sender: str,
+        on_mark: Callable[[int], None],
+        ask: Callable[[str, Mapping[str, Any]], Any],
     ) -> None:
         self._io = io
         self._relay = relay
         self._sender = sender
         self._on_mark = on_mark
+        self._ask_actor = ask
         self.actor_id = actor_id
         self.label = actor_id[:8]
         #: What a call of this process last raised, encoded. Written under the link's lock.
@@ -99,6 +113,7 @@ class Window:
         if self.connection is not None:
             self._relay.gone(self)
         self.connection = None
+        questions.drop(self)
         if self._letterbox is not None:
             self._letterbox[0].close()
             self._letterbox = None
@@ -156,5 +171,31 @@ class Window:
                     self._on_mark(int(message.content["mark"]))
                 for watcher in list(self._watchers) if "counts" in message.content else ():
                     watcher(message.content)
+            elif message.msg_type == "actor_question":
+                self._question(message)
             elif message.msg_type in _SHOWN:
                 self._relay.publish(message, self)
+
+    def _question(self, message: messages.Message) -> None:
+        """A method asks its caller something, or wants to know it no more."""
+        if self._relay.parents.mine(message.parent) is None:
+            return  # somebody else's call
+        content = message.content
+        number = int(content["number"])
+        if content.get("withdrawn"):
+            questions.drop(self, number)
+            return
+
+        def reply(answer: Mapping[str, Any]) -> None:
+            self._ask_actor("actor_answer_request", {"number": number, **answer})
+
+        prompt, password = str(content["prompt"]), bool(content["password"])
+        questions.put(questions.Question(self, number, prompt, password, reply))
+        self._io.call_later(_PATIENCE, lambda: self._say_so(message, number))
+
+    def _say_so(self, message: messages.Message, number: int) -> None:
+        """Nobody waits for the call whose method asks: say under its cell how to answer."""
+        if questions.is_open(self, number):
+            text = f"{self.label} waits for an answer: jactors.get(ref), in a cell of its own, asks you\n"
+            told = replace(message, msg_type="stream", content={"name": "stderr", "text": text})
+            self._relay.publish(told, self)

@@ -1,0 +1,97 @@
+"""Breakpoints, post-mortems and questions of methods, answered by the process that waits for them."""
+
+from __future__ import annotations
+
+import pytest
+
+import jactors
+
+ACTOR = """
+    import jactors, sys
+    jactors.init(INIT)
+    @jactors.remote
+    class Counter:
+        def __init__(self): self.count = 0
+        def add(self, n):
+            self.count += n
+            breakpoint()
+            total = self.count * 10
+            return total
+        def ask(self):
+            print("before")
+            return input("name? ") + "!"
+        def fail(self, n):
+            wanted = n + 1
+            raise ValueError(f"no {wanted}")
+    c = Counter.remote()
+"""
+
+
+def answers(start, text, given):
+    driver = start(ACTOR + text)
+    out, err = driver.communicate(given, timeout=60)
+    assert driver.returncode == 0, err
+    return out
+
+
+def test_a_breakpoint_is_driven_from_the_caller(start):
+    out = answers(start, "    print('got', c.add(2))\n", "p self.count\nn\np total\nself.count = 5\nc\n")
+    assert "breakpoint()" in out
+    assert "got 20" in out
+    assert [line for line in out.splitlines() if line.split(") ")[-1] in ("2", "20")]
+
+
+def test_input_in_a_method_asks_the_caller(start):
+    out = answers(start, "    print('got', jactors.get([c.ask.remote()]))\n", "me\n")
+    assert "got ['me!']" in out
+    assert out.index("before") < out.index("name?")
+
+
+def test_a_caller_without_input_says_so(start):
+    out = answers(start, "    try: c.ask()\n    except EOFError as error: print(type(error), error)\n", "")
+    assert "there is nobody to answer" in out
+
+
+def test_a_post_mortem_opens_where_it_was_raised(start):
+    out = answers(
+        start,
+        """
+    try: c.fail(41)
+    except ValueError: pass
+    print("about", jactors.post_mortem(c))
+    jactors.get(c.ask.remote())
+""",
+        "p wanted\np self.count\nq\nme\n",
+    )
+    assert "42" in out
+    assert "about fail: ValueError: no 42" in out
+
+
+def test_nothing_has_failed(session):
+    @jactors.remote
+    class A:
+        def one(self):
+            return 1
+
+    a = A.remote()
+    with pytest.raises(LookupError, match="no method has failed"):
+        jactors.post_mortem(a)
+    assert a.one() == 1
+
+
+def test_a_question_that_nobody_answers_is_interrupted(session):
+    @jactors.remote
+    class A:
+        def ask(self):
+            return input("?")
+
+        def one(self):
+            return 1
+
+    a = A.remote()
+    ref = a.ask.remote()
+    while not jactors.wait([ref], timeout=0.05)[0]:
+        jactors.interrupt(a)
+    with pytest.raises((jactors.exceptions.TaskCancelledError, EOFError)):
+        jactors.get(ref)
+    assert a.one() == 1
