@@ -63,6 +63,7 @@ __all__ = [
     "get_runtime_context",
     "init",
     "insight",
+    "inspector",
     "interrupt",
     "is_initialized",
     "kill",
@@ -105,3 +106,23 @@ def load_ipython_extension(shell: Any) -> None:
     from jactors.notebook.magics import load  # root: loaded by %load_ext alone
 
     load(shell)
+
+
+def inspector(handle: ActorHandle[Any] | None = None, *, compact: bool = False) -> Any:
+    """Show a live panel of all actors: queues, state, restarts, what runs; with buttons that work while cells run.
+
+    Parameters
+    ----------
+    handle : ActorHandle, optional
+        Look into this one.
+    compact : bool
+        Only a row for `handle`.
+
+    Returns
+    -------
+    jactors.notebook.inspector.Inspector
+        A widget. Where no page shows it (a plain script), its text is a table.
+    """
+    from jactors.notebook.inspector import inspector as show  # root: ipywidgets takes its time
+
+    return show(handle, compact=compact)

@@ -280,6 +280,21 @@ def _statistics(
             status = asked.result(max(0.0, until - time.monotonic()))
         except (JactorsError, TimeoutError):  # it dies, starts, or is stopped: the supervisor's word is all there is
             pass
+    return compose(told, link, status, asked=asked is not None)
+
+
+def compose(
+    told: Mapping[str, Any], link: Link | None, status: Mapping[str, Any] | None, *, asked: bool = True
+) -> ActorStatistics:
+    """Put together what a supervisor has told of an actor and what the actor says of itself; asks nobody.
+
+    Parameters
+    ----------
+    status
+        As the actor has sent it; None where it has not.
+    asked : bool
+        Whether that means that it does not answer.
+    """
     here = session.current()
     if status is not None:
         here.links.heard(told["actor_id"], status["process"])
@@ -290,7 +305,7 @@ def _statistics(
         actor_id=told["actor_id"],
         class_name=told["class_name"],
         name=told.get("name"),
-        state=state_of(told, status),
+        state=state_of(told, status, asked=asked),
         reason=reason_of(told),
         pid=told.get("pid"),
         restarts=told["restarts"],

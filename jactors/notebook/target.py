@@ -17,7 +17,7 @@ from jactors.wire.backlog import Traffic
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["find", "known", "told_of"]
+__all__ = ["find", "handle_of_told", "known", "told_of"]
 
 
 def find(text: str, variables: Mapping[str, Any] | None = None) -> ActorHandle[Any]:
@@ -45,7 +45,7 @@ def find(text: str, variables: Mapping[str, Any] | None = None) -> ActorHandle[A
     actors = _actors()
     named = [told for told in actors if told["name"] == text]
     if named:
-        return _handle(named[-1])
+        return handle_of_told(named[-1])
     record = registry.lookup(here.namespace, text)
     if record is not None:
         return handle_of(record)
@@ -54,7 +54,7 @@ def find(text: str, variables: Mapping[str, Any] | None = None) -> ActorHandle[A
         several = ", ".join(_label(told) for told in begun)
         raise UsageError(f"{text!r} is the beginning of {len(begun)} ids: {several}")
     if begun:
-        return _handle(begun[0])
+        return handle_of_told(begun[0])
     raise _unknown(text, variables or {})
 
 
@@ -85,7 +85,7 @@ def told_of(handle: ActorHandle[Any]) -> dict[str, Any]:
     return dict(session.current().links.told.get(home_of(handle).actor_id, {}))
 
 
-def _handle(told: Mapping[str, Any]) -> ActorHandle[Any]:
+def handle_of_told(told: Mapping[str, Any]) -> ActorHandle[Any]:
     """Return a handle (weak) of an actor of this session, be it somebody else's."""
     known = handle_in_this_process(told["actor_id"])
     if known is not None:
