@@ -128,9 +128,10 @@ class Notebook:
 
     def answer(self, index: int, text: str) -> None:
         """Answer the `input()` that a cell waits in."""
-        box = self.cell(index).locator(".jp-Stdin-input")
+        box = self.cell(index).locator(".jp-Stdin-input").last.element_handle(timeout=PATIENCE)
         box.fill(text)
         box.press("Enter")
+        box.wait_for_element_state("hidden", timeout=PATIENCE)  # the next question has a box of its own
 
     def stop(self) -> None:
         """Press the stop button."""
