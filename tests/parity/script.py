@@ -46,7 +46,7 @@ BUILTIN_NAMES = """
 """
 PUBLIC_NAMES = """
     actor available_resources cancel cluster_resources exceptions get get_actor get_gpu_ids get_runtime_context
-    init is_initialized kill method put remote shutdown util wait ActorID JobID NodeID ObjectID ObjectRef
+    init is_initialized kill method put remote shutdown util wait timeline ActorID JobID NodeID ObjectID ObjectRef
     ObjectRefGenerator TaskID __version__
 """
 ERROR_NAMES = """
@@ -713,6 +713,11 @@ def generators():
         return [await ref async for ref in a.agen.remote(3)]
 
     say("7 async for", asyncio.run(main()))
+    pressed = c.gen.options(_generator_backpressure_num_objects=1).remote(3)
+    say("7 back-pressure", [get(ref) for ref in pressed])
+    pressed = c.gen.options(_generator_backpressure_num_objects=1).remote(3)
+    del pressed
+    say("7 dropped, and released", get(c.static.remote(1)))
     g = c.gen.remote(2)
     say("7 wait for a generator", len(ray.wait([g], timeout=TIMEOUT)[0]))
 
@@ -759,15 +764,169 @@ def context():
     say("8 available_resources", [ray.available_resources().get(key) for key in ("CPU", "GPU", "wheel")])
     ref = plain.task_id.remote()
     say("8 task id is the ref's", get(ref) == ref.task_id().hex())
+    say("8 a name by the call", get(plain.ask.options(name="mine").remote())["task_name"])
     env = Context.options(runtime_env={"env_vars": {"FROM_ENV": "yes"}}).remote()
     say("8 env_vars", get(env.environment.remote("FROM_ENV")))
     here = ray.get_runtime_context()
     say("8 driver", [here.get_actor_id(), here.get_actor_name(), here.namespace, ray.get_gpu_ids()])
+    say("8 driver: runtime_env", here.get_runtime_env_string())
     fails("8 driver: current_actor", lambda: here.current_actor)
     fails("8 driver: reconstructed", lambda: here.was_current_actor_reconstructed)
     fails("8 driver: resources", here.get_assigned_resources)
     fails("8 driver: is_canceled", here.is_canceled)
     fails_get("8 async: is_canceled", Async.remote().canceled.remote())
+
+
+@ray.remote
+def square(x):
+    return x * x
+
+
+@ray.remote(num_returns=2)
+def pair(x):
+    return x, -x
+
+
+@ray.remote
+def count_to(n):
+    for i in range(n):  # noqa: UP028 - Ray sends into its generators
+        yield i
+
+
+@ray.remote
+def broken(name, times):
+    """Raise so many times, then say how often it was begun."""
+    with open(path(name), "a") as log:
+        log.write("x ")
+    if len(read(path(name))) <= times:
+        raise ValueError("not yet")
+    return len(read(path(name)))
+
+
+@ray.remote
+def crashes(name, times):
+    with open(path(name), "a") as log:
+        log.write("x ")
+    if len(read(path(name))) <= times:
+        os._exit(1)
+    return len(read(path(name)))
+
+
+@ray.remote
+def nested(n):
+    return n if n == 0 else n + ray.get(nested.options(num_cpus=0).remote(n - 1))
+
+
+@ray.remote
+def who():
+    here = ray.get_runtime_context()
+    return [here.get_task_name(), here.get_task_function_name().rpartition(".")[2], here.get_actor_id()]
+
+
+def tasks():
+    say("0 task", get(square.remote(3)))
+    say("0 task of refs", get(square.remote(square.remote(2))))
+    fails("0 task called", lambda: square(3))
+    fails("0 task, wrong arguments", square.remote)
+    fails("0 task, unknown option", lambda: square.options(nonsense=1))
+    fails("0 task, negative", lambda: square.options(num_returns=-1))
+    say("0 task, two returns", get(pair.remote(2)))
+    say("0 task, no return", square.options(num_returns=0).remote(2))
+    fails_get("0 task, too many", pair.options(num_returns=3).remote(1)[0])
+    say("0 task streams", [get(ref) for ref in count_to.remote(3)])
+    say("0 task streams two", get(count_to.options(num_returns=2).remote(2)))
+    fails_get("0 task raises", broken.remote("broken", 9))
+    say("0 task retried", get(broken.options(retry_exceptions=True, max_retries=3).remote("retried task", 2)))
+    say("0 task retried for a type", get(broken.options(retry_exceptions=[ValueError]).remote("typed task", 1)))
+    fails_get("0 task not retried", broken.options(retry_exceptions=[KeyError]).remote("other task", 1))
+    say("0 task crashed", get(crashes.remote("crashed task", 1)))
+    say("0 nested tasks", get(nested.remote(3)))
+    say("0 names", get(who.options(name="mine").remote()))
+    say("0 no name", get(who.remote()))
+    say("0 _remote", get(square._remote(args=[4])))
+    say("0 many tasks", sum(get([square.remote(i) for i in range(50)])))
+    fails("0 an async function", lambda: ray.remote(asyncio.sleep))
+
+
+@ray.remote
+class Keeper:
+    def keep(self, thing):
+        self.thing = thing
+
+    def give(self):
+        return self.thing
+
+    def forget(self):
+        self.thing = None
+        gc.collect()
+
+    def ask(self):
+        return ray.get(self.thing[0].pid.remote())
+
+    def look(self):
+        return ray.get(self.thing[0])
+
+    def put(self, value):
+        return [ray.put(value)]
+
+    def pid(self):
+        return os.getpid()
+
+
+def holding():
+    """Who keeps whom alive."""
+
+    def made(name):
+        handle = Keeper.options(name=name).remote()
+        return handle, ray.get_actor(name), get(handle.pid.remote())
+
+    def ended(pid):
+        until(lambda: not lives_on(pid))
+        return True
+
+    def lives_on(pid):
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                return stat.read().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+
+    keeper = Keeper.remote()
+    strong, weak, pid = made("argument")
+    get(keeper.keep.remote([strong]))
+    del strong
+    say("4 kept by an argument", [get(weak.pid.remote()) == pid, get(keeper.ask.remote()) == pid])
+    get(keeper.forget.remote())
+    say("4 let go", ended(pid))
+    error = fails_get("4 weak handle", weak.pid.remote())
+    say("4 weak handle: text", "all references to the actor were removed" in str(error))
+
+    strong, weak, pid = made("result")
+    get(keeper.keep.remote([strong]))
+    ref = keeper.give.remote()
+    ray.wait([ref], timeout=TIMEOUT)
+    get(keeper.forget.remote())
+    del strong
+    say("4 kept by a result", get(weak.pid.remote()) == pid)
+    found = get(ref)
+    del ref
+    say("4 kept by what was in it", get(found[0].pid.remote()) == pid)
+    del found
+    say("4 result let go", ended(pid))
+
+    strong, weak, pid = made("put")
+    ref = ray.put([strong])
+    del strong
+    say("4 kept by a put value", get(weak.pid.remote()) == pid)
+    del ref
+    say("4 put value let go", ended(pid))
+
+    ref = ray.put("borrowed")
+    get(keeper.keep.remote([ref]))
+    del ref
+    say("3 a borrowed ref", get(keeper.look.remote()))
+    ref = get(keeper.put.remote("mine"))[0]
+    say("3 a lent ref", get(ref))
 
 
 def utilities():
@@ -812,6 +971,7 @@ def utilities():
     q.shutdown()
     say("9 queue shut down", q.actor)
 
+    say("9 timeline", [isinstance(ray.timeline(), list), ray.timeline(path("trace")), len(read(path("trace"))) > 0])
     refs = [actors[i % 2].static.remote(i) for i in range(5)]
     say("9 as_completed", sorted(util.as_completed(refs)))
     say("9 as_completed, refs", set(util.as_completed(refs, yield_obj_refs=True)) == set(refs))
@@ -838,7 +998,21 @@ def main():
     say("0 before", ray.is_initialized())
     ray.init(num_cpus=2, num_gpus=2, resources={"wheel": 4}, namespace="parity", **quiet)
     say("0 init", ray.is_initialized())
-    for section in (names, creating, methods, verbs, lives, errors, concurrency, refs, generators, context, utilities):
+    for section in (
+        names,
+        creating,
+        methods,
+        verbs,
+        lives,
+        errors,
+        concurrency,
+        refs,
+        generators,
+        context,
+        utilities,
+        tasks,
+        holding,
+    ):
         section()
         gc.collect()
     ray.shutdown()
