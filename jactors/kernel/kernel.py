@@ -287,6 +287,8 @@ class ActorKernel(IPythonKernel):
         if token in self._withdrawn:
             self._withdrawn.discard(token)
             return {"status": "error", "ename": "KeyboardInterrupt", "evalue": "it was withdrawn", "traceback": []}
+        hook = self.shell.displayhook  # which looks for the semicolon in a history that an actor does not keep
+        hook.quiet = lambda: hook.semicolon_at_end_of_expression(code)
         try:
             reply: dict[str, Any] = await super().do_execute(code, *args, **kwargs)
         finally:
