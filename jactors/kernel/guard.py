@@ -13,7 +13,7 @@ are logged the first times and then now and then, so that a flood of garbage doe
 from __future__ import annotations
 
 import json
-import logging
+import sys
 import threading
 from collections.abc import Sequence
 
@@ -21,8 +21,6 @@ from jactors.errors import ProtocolError
 from jactors.wire import messages
 
 __all__ = ["Guard"]
-
-log = logging.getLogger("jactors")
 
 #: As many as jupyter_client remembers.
 MEMORY = 1 << 16
@@ -74,4 +72,5 @@ class Guard:
         """Count a message that was refused, and log it if that does not become too much."""
         self.refused = n = self.refused + 1
         if n <= 10 or n % 10_000 == 0:
-            log.warning("refused message number %d: %s", n, error)
+            # Not by logging: its handler flushes, which waits for the iopub thread while it holds the handler's lock.
+            print(f"jactors: refused message number {n}: {error}", file=sys.stderr)  # noqa: T201

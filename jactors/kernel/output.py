@@ -76,7 +76,7 @@ class ActorStream(OutStream):
         call = current_call.get()
         if call is not None and (header := self.parent_header).get("call") != call.task_id:
             # Whoever relays it keeps what a call has printed: `ref.stdout`. Until the next call: see `Output.enter`.
-            self.set_thread_parent({"header": {**header, "call": call.task_id}})
+            self.set_thread_parent({"header": {"msg_id": "", **header, "call": call.task_id}})
         super().write(string)
         self._log(string.encode(errors="replace"))
         return len(string)
@@ -109,7 +109,7 @@ class ActorStream(OutStream):
         call, header = ActorStream.call, self.parent_header
         token = None
         if call is not None:
-            token = self.set_thread_parent({"header": {**header, "call": call.task_id}})
+            token = self.set_thread_parent({"header": {"msg_id": "", **header, "call": call.task_id}})
         super().write(read.decode(errors="replace"))
         if token is not None:
             self.reset_thread_parent(token)
