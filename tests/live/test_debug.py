@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import itertools
+from pathlib import Path
+
 import pytest
+from jupyter_client import BlockingKernelClient
 
 import jactors
+from jactors import session as sessions
 
 ACTOR = """
     import jactors, sys
@@ -95,3 +101,58 @@ def test_a_question_that_nobody_answers_is_interrupted(session):
     with pytest.raises((jactors.exceptions.TaskCancelledError, EOFError)):
         jactors.get(ref)
     assert a.one() == 1
+
+
+def test_an_armed_actor_takes_a_debugger_while_it_is_busy_and_stops_at_its_breakpoint(session, tmp_path):
+    go = tmp_path / "go"
+
+    @jactors.remote(debug=True)
+    class A:
+        def spin(self, path):
+            while not Path(path).exists():
+                pass
+            return "spun"
+
+        def double(self, n):
+            return n * 2
+
+    line = inspect.getsourcelines(A._class.double)[1] + 1
+    a = A.remote()
+    assert a.double(1) == 2
+    told = sessions.current().links.told[a._actor_id.hex()]
+    client = BlockingKernelClient()
+    client.load_connection_file(told["connection_file"])
+    client.start_channels()
+
+    def ask(command, **arguments):
+        request = {"type": "request", "seq": next(numbers), "command": command, "arguments": arguments}
+        message = client.session.msg("debug_request", request)
+        client.control_channel.send(message)
+        while True:
+            reply = client.control_channel.get_msg(timeout=30)
+            if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                assert reply["content"]["success"], reply
+                return reply["content"].get("body")
+
+    numbers = itertools.count(1)
+    try:
+        busy = a.spin.remote(str(go))
+        ask("initialize", clientID="test", adapterID="", pathFormat="path", linesStartAt1=True, columnsStartAt1=True)
+        ask("attach")  # while it spins
+        ask("setBreakpoints", source={"path": __file__}, breakpoints=[{"line": line}], sourceModified=False)
+        ask("configurationDone")
+        go.touch()
+        assert jactors.get(busy) == "spun"
+        ref = a.double.remote(21)
+        while True:
+            event = client.get_iopub_msg(timeout=30)
+            if event["msg_type"] == "debug_event" and event["content"]["event"] == "stopped":
+                break
+        thread = event["content"]["body"]["threadId"]
+        top = ask("stackTrace", threadId=thread)["stackFrames"][0]
+        assert (top["name"], top["line"]) == ("double", line)
+        ask("continue", threadId=thread)
+        assert jactors.get(ref) == 42
+    finally:
+        client.stop_channels()
+        jactors.kill(a)
