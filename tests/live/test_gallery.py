@@ -13,6 +13,7 @@ import jactors
 from jactors import session
 from jactors.actors.gallery import gallery
 from jactors.errors import JactorsError
+from jactors.notebook.snapshot import snapshot
 
 PATIENCE = 30
 
@@ -244,3 +245,12 @@ def test_without_a_session_none_is_started(monkeypatch):
     monkeypatch.setattr(session, "is_initialized", lambda: False)
     with pytest.raises(JactorsError, match="there is no session"):
         gallery()
+
+
+def test_a_snapshot_of_all_and_of_one(make):
+    actor, other = make(name="shot"), make(name="beside")
+    jactors.get([actor.print.remote("hello log"), other.pid.remote()])
+    everybody = snapshot()._repr_mimebundle_()
+    assert all(name in everybody[kind] for name in ("shot", "beside") for kind in ("text/html", "text/plain"))
+    one = repr(snapshot(actor))
+    assert "beside" not in one and "other" in one and "print" in one and "hello log" in one
