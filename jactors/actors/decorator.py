@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 from jactors import registry, session
 from jactors.actors.arguments import pack_arguments
@@ -23,6 +23,8 @@ from jactors.wire.creation import Creation
 
 __all__ = ["ActorClass", "created", "remote"]
 
+T = TypeVar("T")
+
 #: Told of each handle that makes an actor; see `jactors.notebook.rerun`.
 created: list[Callable[[ActorHandle[Any]], None]] = []
 
@@ -30,6 +32,24 @@ created: list[Callable[[ActorHandle[Any]], None]] = []
 _TOO_LARGE = 10**8
 
 
+class Decorator(Protocol):
+    """What ``remote(num_cpus=2)`` returns, for type checkers.
+
+    A class can be called too, so the order counts: who is no class goes on to the second.
+    """
+
+    @overload
+    def __call__(self, target: type[T], /) -> ActorClass[T]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, target: Callable[..., Any], /) -> RemoteFunction: ...
+
+
+@overload
+def remote(target: type[T], /) -> ActorClass[T]: ...  # type: ignore[overload-overlap] # as in Decorator
+@overload
+def remote(target: Callable[..., Any], /) -> RemoteFunction: ...
+@overload
+def remote(**options: Any) -> Decorator: ...
 def remote(*args: Any, **options: Any) -> Any:
     """Make an actor class of a class: ``@remote``, ``@remote(num_cpus=2)`` or ``remote(cls)``.
 
@@ -77,7 +97,7 @@ def _yields(function: Any) -> bool:
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
-def _make(user_class: Any, given: dict[str, Any]) -> ActorClass | RemoteFunction:
+def _make(user_class: Any, given: dict[str, Any]) -> ActorClass[Any] | RemoteFunction:
     if isinstance(user_class, (ActorClass, RemoteFunction)):
         raise TypeError(f"The @remote decorator must be applied to either a function or a class: {user_class!r} is one")
     if inspect.isfunction(user_class) or inspect.isbuiltin(user_class):
@@ -89,10 +109,10 @@ def _make(user_class: Any, given: dict[str, Any]) -> ActorClass | RemoteFunction
     return ActorClass(user_class, ActorOptions.parse(given))
 
 
-class ActorClass:
+class ActorClass(Generic[T]):
     """A class whose instances are actors: ``A.remote(...)`` makes one, ``A.options(...)`` says how."""
 
-    def __init__(self, user_class: type, options: ActorOptions) -> None:
+    def __init__(self, user_class: type[T], options: ActorOptions) -> None:
         self._class = user_class
         self._options = options
         self._shape = ClassShape.of(user_class)
@@ -128,7 +148,7 @@ class ActorClass:
     def __repr__(self) -> str:
         return f"ActorClass({self._class.__name__})"
 
-    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[Any]:
+    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[T]:
         """Start an actor and return its handle at once, before ``__init__`` has run.
 
         Raises
@@ -144,16 +164,16 @@ class ActorClass:
         """
         return self._create(self._options, args, kwargs)
 
-    def options(self, **options: Any) -> ActorOptionWrapper:
+    def options(self, **options: Any) -> ActorOptionWrapper[T]:
         """Return something with a `remote` of its own that uses `options` over the decorator's."""
         return ActorOptionWrapper(self, ActorOptions.parse(options, base=self._options, call="options"))
 
-    def _remote(self, args: Any = (), kwargs: Any = None, **options: Any) -> ActorHandle[Any]:
+    def _remote(self, args: Any = (), kwargs: Any = None, **options: Any) -> ActorHandle[T]:
         return self.options(**options).remote(*args, **(kwargs or {}))
 
     # ------------------------------------------------------------------ creation
 
-    def _create(self, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorHandle[Any]:
+    def _create(self, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorHandle[T]:
         options.check_submittable()
         self._shape.init.check(args, kwargs)
         traffic = self._shape.traffic(options)
@@ -202,7 +222,7 @@ class ActorClass:
         groups: list[tuple[Any, ...]],
         luggage: list[Held],
         record: dict[str, Any],
-    ) -> ActorHandle[Any]:
+    ) -> ActorHandle[T]:
         link = here.links.expect(actor_id, traffic)
         creation = Creation(
             class_name=self._class.__name__,
@@ -232,7 +252,7 @@ class ActorClass:
             )
         )
         home.user_class = weakref.ref(self._class)
-        handle: ActorHandle[Any] = ActorHandle(home, hold)
+        handle: ActorHandle[T] = ActorHandle(home, hold)
         if here.lifetime(options) == "detached":
             return handle  # nobody's going ends it
         for tell in created:
@@ -253,14 +273,14 @@ class ActorClass:
         return self._pickle
 
 
-class ActorOptionWrapper:
+class ActorOptionWrapper(Generic[T]):
     """An actor class with options; has only `remote`."""
 
-    def __init__(self, actor_class: ActorClass, options: ActorOptions) -> None:
+    def __init__(self, actor_class: ActorClass[T], options: ActorOptions) -> None:
         self._actor_class = actor_class
         self._options = options
 
-    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[Any]:
+    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[T]:
         """Start an actor; see `ActorClass.remote`."""
         return self._actor_class._create(self._options, args, kwargs)
 

@@ -81,7 +81,7 @@ def _new(chosen: argparse.Namespace) -> Any:
     return handle
 
 
-def _constructor(text: str, variables: Mapping[str, Any]) -> tuple[ActorClass, tuple[Any, ...], dict[str, Any]]:
+def _constructor(text: str, variables: Mapping[str, Any]) -> tuple[ActorClass[Any], tuple[Any, ...], dict[str, Any]]:
     """Return class and arguments of a call like ``Counter(10)``, evaluated in the user's namespace."""
     try:
         tree = ast.parse(text, mode="eval")

@@ -1,0 +1,25 @@
+"""What a type checker knows of actors: tests/types, read by mypy where there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_type_checker_follows_a_class_to_its_handles_and_a_ref_to_its_value(tmp_path, monkeypatch):
+    mypy = pytest.importorskip("mypy.api")
+    monkeypatch.chdir(ROOT)  # from here it finds jactors, installed or not
+    found, trouble, status = mypy.run(
+        [
+            "--strict",
+            "--config-file=",
+            f"--cache-dir={tmp_path}",
+            "--follow-imports=silent",  # jactors itself is checked elsewhere
+            "--no-site-packages",  # nor does it matter here what else is installed
+            "tests/types/api.py",
+        ]
+    )
+    assert (status, trouble) == (0, ""), found + trouble
