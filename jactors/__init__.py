@@ -76,6 +76,7 @@ __all__ = [
     "remote",
     "restore",
     "shutdown",
+    "snapshot",
     "statistics",
     "timeline",
     "util",
@@ -126,3 +127,15 @@ def inspector(handle: ActorHandle[Any] | None = None, *, compact: bool = False) 
     from jactors.notebook.inspector import inspector as show  # root: ipywidgets takes its time
 
     return show(handle, compact=compact)
+
+
+def snapshot(handle: ActorHandle[Any] | None = None) -> Any:
+    """Return what all actors, or one, do now, as plain HTML and text: for GitHub, nbviewer, exported notebooks.
+
+    Returns
+    -------
+    jactors.notebook.snapshot.Snapshot
+    """
+    from jactors.notebook.snapshot import snapshot as take  # root: only where it is wanted
+
+    return take(handle)

@@ -329,9 +329,9 @@ def _measured(gauge: Gauge | None, *, has_gpus: bool) -> dict[str, Any]:
 
 
 def _name_callers(calls: dict[str, Any] | None, names: Mapping[str, tuple[str, str]]) -> None:
-    """Put labels in the place of the tokens that callers are told by."""
+    """Put labels in the place of the tokens that callers are told by, which stay as ``sender``."""
     for part in ("queued", "running", "ended") if calls is not None else ():
         assert calls is not None
         for call in calls[part]:
             node, label = names.get(call["caller"], ("", f"process {call['caller'][:8]}"))
-            call |= {"caller_id": node, "caller": label}
+            call |= {"sender": call["caller"], "caller_id": node, "caller": label}

@@ -186,7 +186,9 @@ def unread(link: Link, told: Mapping[str, Any]) -> list[CallRecord]:
     here = session.current()
     wall = wall_clock()
     parts = ("queued", "running", "ended")
-    read = {each["number"] for part in parts for each in told[part] if each["caller"] == here.process}
+    read = {
+        each["number"] for part in parts for each in told[part] if each.get("sender", each["caller"]) == here.process
+    }
     return [
         CallRecord(
             method=call.method,

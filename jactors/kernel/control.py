@@ -18,8 +18,6 @@ up the interrupt that is meant to end what it waits for. A thread costs 0.1 ms, 
 
 from __future__ import annotations
 
-import os
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -116,22 +114,12 @@ def _stack(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     return stacks(kernel)
 
 
-def _environment(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
-    """The environment, as it is now; what may be a secret is not in it."""
-    shown = {name: "…" if _SECRET.search(name) else value[:_TEXT] for name, value in sorted(os.environ.items())}
-    return {"environment": shown}
-
-
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE", re.IGNORECASE)
-_TEXT = 500
-
 #: All requests. To add one, add a line.
 HANDLERS: dict[str, Handler] = {
     "actor_about_request": about,
     "actor_answer_request": _answer,
     "actor_calls_request": _calls,
     "actor_cancel_request": _cancel,
-    "actor_environment_request": _environment,
     "actor_checkpoint_request": _checkpoint,
     "actor_complete_request": _complete,
     "actor_glance_request": glance,

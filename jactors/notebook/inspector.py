@@ -24,10 +24,13 @@ import traitlets
 
 from jactors import session
 from jactors.actors.checkpoints import checkpoint
+from jactors.actors.gallery import Gallery, gallery
 from jactors.actors.handle import ActorHandle
+from jactors.actors.insight import unread
+from jactors.actors.records import table
 from jactors.actors.reload import submit
-from jactors.errors import JactorsError
-from jactors.notebook.gallery import Gallery
+from jactors.notebook.exhibition import close_up, panorama
+from jactors.notebook.snapshot import Snapshot
 from jactors.notebook.subshell import route, subshell
 from jactors.notebook.target import handle_of_told
 
@@ -41,6 +44,9 @@ STILL = 2.0
 DETAIL = 0.5
 #: Seconds after which a page that has not said that it is there is taken to be gone.
 ABSENT = 30.0
+#: Seconds that the first picture waits for the actors to say what they do, and one actor has for its answer.
+WAIT = 0.5
+NEAR = 5.0
 
 
 class Inspector(anywidget.AnyWidget):
@@ -49,9 +55,9 @@ class Inspector(anywidget.AnyWidget):
     _esm = "".join(path.read_text() for path in sorted(_STATIC.glob("*.js")))
     _css = (_STATIC / "inspector.css").read_text()
 
-    #: All actors, resources, who calls whom: see `Gallery.picture`.
+    #: All actors, resources, who calls whom: see `exhibition.panorama`.
     picture = traitlets.Dict().tag(sync=True)
-    #: The page about the actor that is looked into: see `Gallery.detail`.
+    #: The page about the actor that is looked into: see `exhibition.close_up`.
     detail = traitlets.Dict().tag(sync=True)
     #: Its id, or "".
     selected = traitlets.Unicode("").tag(sync=True)
@@ -59,12 +65,15 @@ class Inspector(anywidget.AnyWidget):
     compact = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, here: session.Session, *, selected: str = "", compact: bool = False) -> None:
-        self._wake = threading.Event()
-        self._gallery = Gallery(here, self._wake.set)
+        self._here = here
+        self._gallery: Gallery | None = gallery()
+        self._gallery.wait(WAIT)
         self._tab = "queue"
         self._here_until = time.monotonic() + ABSENT
         self._only = selected if compact else None
-        super().__init__(picture=self._look(), selected=selected, compact=compact)
+        self._seen: dict[str, Any] = {}
+        self._wake = threading.Event()
+        super().__init__(picture=self._look(self._gallery), selected=selected, compact=compact)
         kernel = _kernel()
         self._routed = kernel is not None and route(self.comm, subshell(kernel, here.io))
         self.on_msg(self._on_command)
@@ -79,39 +88,56 @@ class Inspector(anywidget.AnyWidget):
 
     # ------------------------------------------------------------------ out
 
-    def _look(self) -> dict[str, Any]:
-        picture = self._gallery.picture()
+    def _look(self, watched: Gallery) -> dict[str, Any]:
+        seen = watched.picture()
         if self._only is not None:
-            picture["actors"] = [actor for actor in picture["actors"] if actor["id"] == self._only]
-        return picture
+            seen = {**seen, "actors": [actor for actor in seen["actors"] if actor["id"] == self._only]}
+        self._seen = seen
+        return panorama(seen)
 
     def _run(self) -> None:
         """Show what there is, until the panel or the session ends; in a thread of its own."""
-        here = self._gallery.here
         detailed = still = 0.0
         seen: Any = None
-        while not self._closing and not here.watch.gone:
+        while not self._closing:
             now = time.monotonic()
             if self._routed and now > self._here_until:  # nobody looks
-                self._gallery.close()
-                self._wake.clear()
-                self._wake.wait()
+                self._rest()
                 continue
-            try:
-                version = self._gallery.version()
-                if self._wake.is_set() or version != seen or now - still >= STILL:
-                    self._wake.clear()
-                    seen, still = version, now
-                    self._show("picture", self._look())
-                if self.selected and not self.compact and now - detailed >= DETAIL:
-                    detailed = now
-                    self._show("detail", self._gallery.detail(self.selected, self._tab))
-            except JactorsError:  # the supervisor is about to go
+            watched = self._gallery = self._gallery or gallery()
+            if watched.gone:
                 break
+            links = self._here.links.all()
+            version = watched.version, sum(link.pending() for _, link in links)
+            if version != seen or now - still >= STILL:
+                seen, still = version, now
+                self._show("picture", self._look(watched))
+            if self.selected and not self.compact and now - detailed >= DETAIL:
+                detailed = now
+                self._show("detail", self._near(watched, self.selected, self._tab))
             time.sleep(TICK)
         if not self._closing:
             self._show("picture", {**self.picture, "actors": [], "edges": [], "note": "the session has ended"})
-        self._gallery.close()
+        if self._gallery is not None:
+            self._gallery.close()
+
+    def _rest(self) -> None:
+        """Watch nothing until a page is there again."""
+        if self._gallery is not None:
+            self._gallery.close()
+            self._gallery = None
+        self._wake.clear()
+        self._wake.wait()
+
+    def _near(self, watched: Gallery, actor_id: str, tab: str) -> dict[str, Any]:
+        """Look at one actor from near; it has a few seconds for its answer."""
+        try:
+            closer = watched.closer(actor_id).result(NEAR)
+        except (KeyError, TimeoutError):
+            return {}
+        link = dict(self._here.links.all()).get(actor_id)
+        mine = unread(link, closer["calls"]) if link is not None and closer["calls"] is not None else []
+        return close_up(actor_id, closer, tab, mine)
 
     def _show(self, trait: str, value: dict[str, Any]) -> None:
         if not self._closing and not _same(value, getattr(self, trait)):
@@ -135,7 +161,10 @@ class Inspector(anywidget.AnyWidget):
             self.selected, self._tab = actor_id, str(content.get("tab", "queue"))
             self.detail = {}
             return
-        told, command = self._gallery.told(actor_id), _COMMANDS.get(op)
+        told, command = self._here.links.told.get(actor_id), _COMMANDS.get(op)
+        if told is None:  # made by another process: the supervisor knows it
+            known = self._here.watch.request("list", timeout=10)["actors"]
+            told = next((each for each in known if each["actor_id"] == actor_id), None)
         if told is None or command is None:
             return
         label = told["name"] or f"{told['class_name']} {actor_id[:8]}"
@@ -150,17 +179,15 @@ class Inspector(anywidget.AnyWidget):
         return handle_of_told(told)
 
     def _interrupt(self, told: Mapping[str, Any], _: Mapping[str, Any]) -> str:
-        link = self._gallery.link(told["actor_id"])
-        if link is not None:
-            link.interrupt()
+        self._here.links.observe(dict(told), self._here.watch).interrupt()
         return "interrupted; its state stays"
 
     def _kill(self, told: Mapping[str, Any], _: Mapping[str, Any]) -> str:
-        self._gallery.here.kill(told["actor_id"], for_good=True, reason="the inspector")
+        self._here.kill(told["actor_id"], for_good=True, reason="the inspector")
         return "killed"
 
     def _restart(self, told: Mapping[str, Any], _: Mapping[str, Any]) -> str:
-        self._gallery.here.restart(told["actor_id"], reason="the inspector")
+        self._here.restart(told["actor_id"], reason="the inspector")
         return "restarts in a new process"
 
     def _checkpoint(self, told: Mapping[str, Any], _: Mapping[str, Any]) -> str:
@@ -173,11 +200,9 @@ class Inspector(anywidget.AnyWidget):
         return f"jupyter console --existing {told['connection_file']}   (leave it with Ctrl-D, y: exit ends the actor)"
 
     def _cancel(self, told: Mapping[str, Any], content: Mapping[str, Any]) -> str:
-        link = self._gallery.link(told["actor_id"])
+        link = self._here.links.observe(dict(told), self._here.watch)
         sender, number = content["key"]
-        if link is None:
-            return "it has ended"
-        if sender == self._gallery.here.process:
+        if sender == self._here.process:
             link.cancel(int(number))
         else:
             asked = {"sender": str(sender), "number": int(number), "recursive": True}
@@ -186,13 +211,17 @@ class Inspector(anywidget.AnyWidget):
 
     # ------------------------------------------------------------------ where there is no page
 
+    def snapshot(self) -> Snapshot:
+        """Return what it shows now, as plain HTML and text: for GitHub, nbviewer and exported notebooks."""
+        return Snapshot(self._seen)
+
     def __repr__(self) -> str:
         return _text(self.picture)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         made = super()._repr_mimebundle_(**kwargs)
         if isinstance(made, tuple):
-            made[0]["text/plain"] = repr(self)
+            made[0].update({"text/plain": repr(self), "text/html": self.snapshot()._repr_html_()})
         return made
 
 
@@ -251,8 +280,6 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _text(picture: Mapping[str, Any]) -> str:
     """Return the panel as text."""
-    from jactors.actors.records import table
-
     actors = picture.get("actors", [])
     if not actors:
         return str(picture.get("note", "no actors"))

@@ -245,3 +245,16 @@ def test_a_handle_tells_of_its_last_error_and_of_its_methods(cells):
     assert texts(outputs[2]) == "['fail'] True\n"
     assert texts(outputs[3]).splitlines()[0].endswith("Raise what was asked for.")
     assert re.search(r"^<Fails \w{8} 'fails' dead; .*killed", outputs[4][0].data["text/plain"])
+
+
+def test_checkpoint_and_restore_bring_back_what_an_actor_had(cells):
+    cells("keeper = Counter.options(max_restarts=1, checkpoint='on_demand').remote(5)\n_ = keeper.add()")
+    saved, _, restored, added = cells(
+        "%actor checkpoint keeper", "_ = keeper.add(); keeper.add()", "%actor restore keeper", "print(keeper.add())"
+    )
+    assert texts(saved).startswith("keeper: ") and texts(restored).startswith("keeper: ")
+    assert texts(added) == "now 7\n7\n"
+    refused, several = cells("%actor restore keeper --path nowhere.state", "%actor checkpoint keeper keeper --path x")
+    assert "nowhere.state" in usage(refused)
+    assert "name one actor" in usage(several)
+    cells("%actor kill keeper")
