@@ -101,6 +101,7 @@ class ActorApp(IPKernelApp):
     def init_iopub(self, context: Any) -> None:
         """Make the iopub channel, without the TCP port for forked children."""
         socket = context.socket(zmq.XPUB)
+        socket.xpub_verbose = True  # each subscriber is welcomed, not only the first: see `wire.window`
         socket.linger = 1000
         socket.sndhwm = 100_000
         self._apply_curve_server_options(socket)

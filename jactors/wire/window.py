@@ -36,6 +36,10 @@ NEWS = b"actor_news"
 _SHOWN = TYPES | {"stream", "display_data", "update_display_data", "clear_output", "error", "execute_result", "status"}
 
 
+#: Seconds that calls wait for the subscription to be known to the actor: it is, within a round trip.
+JOINING = 0.5
+
+
 class Window:
     """The subscription to one actor's iopub, through all its incarnations. Of the I/O thread.
 
@@ -80,6 +84,9 @@ class Window:
         self._sub: zmq.Socket[bytes] | None = None
         self._signer: messages.Signer | None = None
         self.refused = 0
+        #: The actor's socket knows of the subscription: what it publishes from now on is not missed.
+        self._joined = False
+        self._on_joined: Callable[[], object] | None = None
         #: Told what the actor says of itself.
         self._watchers: list[Callable[[Mapping[str, Any]], None]] = []
 
@@ -97,8 +104,28 @@ class Window:
 
         return unwatch
 
+    def when_joined(self, start: Callable[[], object]) -> None:
+        """Call `start` as soon as nothing that the actor prints is missed; after `JOINING` seconds all the same."""
+        if self._joined:
+            start()
+            return
+
+        def late() -> None:
+            if self._on_joined is start:
+                self._join()
+
+        self._on_joined = start
+        self._io.call_later(JOINING, late)
+
+    def _join(self) -> None:
+        self._joined = True
+        start, self._on_joined = self._on_joined, None
+        if start is not None:
+            start()
+
     def connect(self, connection: Connection) -> None:
         """An incarnation listens: subscribe."""
+        self._joined, self._on_joined = False, None
         self.connection = connection
         self._signer = messages.Signer(connection.key, self._sender + new_token(4))
         self._sub = connection.socket(self._io.context, zmq.SUB, "iopub")
@@ -113,6 +140,7 @@ class Window:
         if self.connection is not None:
             self._relay.gone(self)
         self.connection = None
+        self._joined, self._on_joined = False, None
         questions.drop(self)
         if self._letterbox is not None:
             self._letterbox[0].close()
@@ -165,6 +193,8 @@ class Window:
                 self.refused += 1
                 log.warning("actor %s: refused output: %s", self.label, error)
                 continue
+            if not self._joined:  # a welcome, or whatever else: we hear it
+                self._join()
             if message.msg_type == messages.STATUS:
                 if "mark" in message.content:
                     self._relay.settle(self)
