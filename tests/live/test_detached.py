@@ -140,8 +140,9 @@ def test_kill_9_of_the_driver(start, tmp_path, capfd):
     with pytest.raises(exceptions.ActorNotFoundError, match="there are 'keeper'"):
         jactors.get_actor("plain", SPACE)
     keeper = jactors.get_actor("keeper", SPACE)
-    assert keeper.add() == 4  # all sent has run
-    assert capfd.readouterr().out.strip() == f"(Keeper pid={told['pid']}) n is 4"  # and is not shown to a dead driver
+    n = keeper.add()
+    assert 2 <= n <= 4  # what was sent has run; the last of it may have been in the driver's memory still
+    assert capfd.readouterr().out.strip() == f"(Keeper pid={told['pid']}) n is {n}"  # no other is shown to us
     assert keeper.pids() == (told["pid"], told["supervisor"])
     assert keeper.child_pid() == told["child"]  # what it has made lives as long as it does
     assert keeper.task() not in told.values()
