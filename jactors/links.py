@@ -211,6 +211,8 @@ class Links:
             who = event["name"] or actor_id[:8]
             log.warning("%s %s %s: its calls wait till then", event["class_name"], who, event["reason"])
         if state == "ALIVE" and event["event"] == "state":
+            if event.get("repr"):
+                link.window.label = f"{event['repr']} pid={event['pid']}"
             link.window.when_joined(link.open)  # nothing that its calls print is missed
         elif state == "RESTARTING":
             self._end_later(event, lambda: link.fail(_unavailable(event), for_good=False))

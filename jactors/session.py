@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+from asyncio import _get_running_loop
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -297,11 +299,27 @@ def interrupting(entries: Sequence[Entry]) -> Iterator[None]:
         raise
 
 
+log = logging.getLogger("jactors")
+
+#: Something, once it was said that waiting in an async actor holds up all of its calls.
+_warned: list[bool] = []
+
+
+def _warn_of_blocking() -> None:
+    _warned.append(True)
+    log.warning(
+        "a blocking call, such as jactors.get, in an async actor: its event loop, and with it every other call, waits "
+        "as long; `await ref`, or `await asyncio.gather(*refs)`, lets the others go on"
+    )
+
+
 @contextmanager
 def letting_go() -> Iterator[None]:
     """While a task waits for others, they may have the resources that it holds; elsewhere nothing."""
     actor = current_actor()
     if actor is None or actor.class_name != WORKER:
+        if actor is not None and not _warned and _get_running_loop() is not None:
+            _warn_of_blocking()
         yield
         return
     watch = current().watch

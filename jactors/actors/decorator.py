@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import weakref
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar, overload
@@ -28,8 +29,10 @@ T = TypeVar("T")
 #: Told of each handle that makes an actor; see `jactors.notebook.rerun`.
 created: list[Callable[[ActorHandle[Any]], None]] = []
 
-#: Bytes from which a pickled class is refused, as in Ray.
-_TOO_LARGE = 10**8
+log = logging.getLogger("jactors")
+
+#: Bytes from which a pickled class is warned of, and refused, as in Ray.
+_LARGE, _TOO_LARGE = 10**7, 10**8
 
 
 class Decorator(Protocol):
@@ -267,6 +270,13 @@ class ActorClass(Generic[T]):
                 raise ValueError(
                     f"The actor {self._class.__name__} is too large ({len(pickled)} bytes > {_TOO_LARGE}): it captures "
                     "large objects; pass them to __init__, or put() them and pass the ref"
+                )
+            if len(pickled) > _LARGE:
+                log.warning(
+                    "The actor %s is very large (%d bytes): each of its actors reads that anew; it captures large "
+                    "objects: pass them to __init__, or put() them and pass the ref",
+                    self._class.__name__,
+                    len(pickled),
                 )
             self._sources = sources_of(self._class)
             self._pickle = pickled

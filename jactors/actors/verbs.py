@@ -36,6 +36,7 @@ def get(refs: Any, *, timeout: float | None = None, progress: bool = False) -> A
     Parameters
     ----------
     refs : ObjectRef or list of ObjectRef
+        A generator of refs is returned as it is, as in Ray: iterate, and get each.
     timeout : float, optional
         Seconds; 0 only looks, None waits for ever.
     progress : bool
@@ -60,6 +61,8 @@ def get(refs: Any, *, timeout: float | None = None, progress: bool = False) -> A
             if not entry.done:
                 raise _too_late(timeout, [entry])
         return entry.load()
+    if isinstance(refs, ObjectRefGenerator):
+        return refs  # so that who gets whatever a method returns need not know that it yields
     if not isinstance(refs, list):
         raise ValueError(
             f"Invalid type of object refs, {type(refs)}, is given. 'object_refs' must either be an ObjectRef or a list "

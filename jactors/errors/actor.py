@@ -85,6 +85,21 @@ class ActorError(JactorsError):
     def _cure(self) -> str:
         return ""
 
+    @property
+    def error_msg(self) -> str:
+        """The text, by Ray's name."""
+        return str(self)
+
+    @property
+    def preempted(self) -> bool:
+        """False: no node is taken away. Ray's."""
+        return False
+
+    @property
+    def actor_init_failed(self) -> bool:
+        """Whether ``__init__`` raised, as Ray's users ask."""
+        return isinstance(self, ActorStartError)
+
 
 class ActorUnavailableError(ActorError):
     """The actor is restarting or silent, and nobody's fault is proven: a retry may help.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import gc
 import getpass
 import importlib
 import json
@@ -50,6 +51,9 @@ __all__ = ["main", "run", "warm"]
 #: How long ``__init__`` waits for its owner to listen to its output, in seconds.
 SUBSCRIBER_TIMEOUT = 0.5
 
+#: Characters of a user's ``repr`` that go in front of each line of output.
+SHOWN = 100
+
 #: How long calls in other threads may go on when the actor leaves, in seconds: as Ray has it.
 LEAVE_TIMEOUT = 30.0
 
@@ -74,6 +78,7 @@ class _Life:
             cadence=creation.checkpoint,
             label=label.strip("<>"),
         )
+        self._failures = Failures()
         self._exit: SystemExit | None = None
         #: A client ended it, and the supervisor knows. Set by the control thread.
         self._told = False
@@ -122,9 +127,8 @@ class _Life:
         """Let methods ask their callers, and stop at breakpoints."""
         builtins.input, getpass.getpass = kernel.raw_input, kernel.getpass
         set_hook(kernel)
-        failures = Failures()
-        self._instance.on_failure = failures.keep
-        self._instance.built_in[POST_MORTEM] = failures.post_mortem
+        self._instance.on_failure = self._failures.keep
+        self._instance.built_in[POST_MORTEM] = self._failures.post_mortem
         if self._creation.debug:
             arm(kernel)
 
@@ -172,7 +176,8 @@ class _Life:
             lend=_lend,
         )
         injection.reach("born")
-        self._report({"event": "alive"})
+        shown = " ".join(self._instance.own_repr().split())[:SHOWN]
+        self._report({"event": "alive", "repr": shown} if shown else {"event": "alive"})
         if self._retired:
             self._retire()
 
@@ -223,7 +228,12 @@ class _Life:
         if self._born:
             self._app.kernel.speak_for_the_last_call()
             self._instance.shutdown_hook()
-            self._instance.self = None
+            # All that may hold the user's object, so that its `__del__` runs before what `atexit` has.
+            self._failures.forget()
+            self._app.kernel.shell.user_ns.pop("self", None)
+            if self._exit is not None:
+                self._exit.__traceback__ = self._exit.__context__ = None
+            self._instance.let_go()
         code = self._exit.code if self._exit is not None else 0
         if code is not None and not isinstance(code, int):
             print(code, file=sys.stderr)  # noqa: T201 - as the interpreter does with sys.exit("text")
@@ -306,6 +316,7 @@ def run() -> None:
         code = main(spec)
     finally:
         atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter does before it ends
+        gc.collect()  # likewise: `__del__` of what is in a cycle
         os._exit(code)
 
 

@@ -93,6 +93,10 @@ class Failures:
         self._last = (error, method, time.monotonic() + KEPT)
         self._loop.call_soon_threadsafe(self._loop.call_later, KEPT, self._expire)
 
+    def forget(self) -> None:
+        """Let go of it, and of what its frames hold."""
+        self._last = None
+
     def _expire(self) -> None:
         if self._last is not None and self._last[2] <= time.monotonic():
             self._last = None

@@ -53,12 +53,16 @@ class Instance:
 
     def describe(self) -> str:
         """Return ``<Counter 3fa2c1d0 'tally'>``, or what the user's own ``__repr__`` says."""
+        return self.own_repr() or self._label
+
+    def own_repr(self) -> str:
+        """Return what the user's own ``__repr__`` says; "" where there is none."""
         try:
             if self.self is not None and getattr(type(self.self), "__repr__", None) is not object.__repr__:
                 return repr(self.self)
         except Exception:  # noqa: S110 - a repr that fails must not cost the call
             pass
-        return self._label
+        return ""
 
     async def create(self, revive: Revive) -> BaseException | None:
         """Unpickle the class and make the object, as `revive` sees fit; return what was raised."""
@@ -259,6 +263,11 @@ class Instance:
                 hook(self.self)
             except Exception:  # noqa: S110 - RAY_API: exceptions are swallowed
                 pass
+
+    def let_go(self) -> None:
+        """Forget the user's object: with nobody else holding it, its ``__del__`` runs here."""
+        self._methods.clear()
+        self.self = None
 
 
 def _arguments(groups: Sequence[Sequence[bytes]]) -> tuple[Sequence[Any], Mapping[str, Any]]:

@@ -75,6 +75,7 @@ class ForkServer:
         finally:
             try:
                 atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter does before it ends
+                gc.collect()  # likewise: `__del__` of what is in a cycle
             finally:
                 os._exit(code)
         raise AssertionError

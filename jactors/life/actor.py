@@ -53,6 +53,8 @@ class Actor:
     watchers: list[Channel] = field(default_factory=list)
     #: Its pickled shape as hex, where it has been reloaded: not what its creator asked for.
     shape: str = ""
+    #: What its class' own ``__repr__`` said when it came up.
+    shown: str = ""
     #: Of its process, once that has said that it listens.
     line: Channel | None = None
     #: The actor that created it; its death is this one's.
@@ -195,6 +197,8 @@ class Actor:
             "detached": self.detached,
             "started_at": self.started_at,
         }
+        if self.shown:
+            told["repr"] = self.shown
         if self.shape:
             told["shape"] = self.shape
         if life.state in (State.DEAD, State.RESTARTING):

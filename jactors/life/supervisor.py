@@ -196,6 +196,7 @@ class Supervisor:
             case "beat":
                 actor.beat = time.monotonic()
             case "alive":
+                actor.shown = message.get("repr", "")
                 self._ward.step(actor, machine.Alive())
             case "failed":
                 self._ward.step(actor, machine.Failed(message["failure"]))

@@ -79,11 +79,24 @@ class ActorState(_State):
     #: Of its process, the last one where it is dead; 0 where there was none.
     pid: int = _column()
     ray_namespace: str = _column()
+    #: What the class' own ``__repr__`` said when the actor came up; "" where it has none.
+    repr_name: str = _column()
+    #: None: there are no placement groups.
+    placement_group_id: str | None = _column()
     #: What it has reserved.
     required_resources: Mapping[str, float] | None = _column(filterable=False, detail=True)
     #: Of a dead one: ``error_message``, ``exitcode`` and ``signal`` (a number).
     death_cause: Mapping[str, Any] | None = _column(filterable=False, detail=True)
+    is_detached: bool | None = _column(filterable=False, detail=True)
     num_restarts: int | None = _column(filterable=False, detail=True)
+    #: Both 0: nothing is rebuilt from its lineage, and no node taken away.
+    num_restarts_due_to_lineage_reconstruction: int | None = _column(filterable=False, detail=True)
+    num_restarts_due_to_node_preemption: int | None = _column(filterable=False, detail=True)
+    #: The next four are not recorded.
+    serialized_runtime_env: str | None = _column(filterable=False, detail=True)
+    call_site: str | None = _column(filterable=False, detail=True)
+    label_selector: Mapping[str, str] | None = _column(filterable=False, detail=True)
+    fallback_strategy: Sequence[Any] | None = _column(filterable=False, detail=True)
     #: What a pending one waits for.
     pending_reason: str | None = _column(filterable=False, detail=True)
     #: Numbers of the cores that it is pinned to.
@@ -244,7 +257,10 @@ def _actor_state(told: dict[str, Any], *, detail: bool) -> ActorState:
     if detail:
         more = {
             "required_resources": told["demand"],
+            "is_detached": told["detached"],
             "num_restarts": told["restarts"],
+            "num_restarts_due_to_lineage_reconstruction": 0,
+            "num_restarts_due_to_node_preemption": 0,
             "pending_reason": told["reason"],
             "cores": told["cores"],
             "gpus": told["gpus"],
@@ -262,6 +278,8 @@ def _actor_state(told: dict[str, Any], *, detail: bool) -> ActorState:
         node_id=here,
         pid=told["pid"] or 0,
         ray_namespace=told["namespace"],
+        repr_name=told.get("repr", ""),
+        placement_group_id=None,
         **more,
     )
 

@@ -99,7 +99,7 @@ class Source(Protocol):
     """Where a message comes from: one actor."""
 
     actor_id: str
-    #: ``Counter pid=123``.
+    #: ``Counter pid=123``; where the class has a ``__repr__`` of its own, that.
     label: str
 
     @property

@@ -70,4 +70,4 @@ class RollCall:
 def gone(actor_id: str, label: str) -> Payload:
     """Return how a call of ``Counter pid=123`` ends that was lost."""
     reason = "the call, or its answer, was lost on its way"
-    return Raised(ActorUnavailableError(actor_id=actor_id, class_name=label.partition(" ")[0], reason=reason))
+    return Raised(ActorUnavailableError(actor_id=actor_id, class_name=label.rpartition(" pid=")[0], reason=reason))

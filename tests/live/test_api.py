@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import pickle
+import random
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -69,6 +72,21 @@ class Counter:
     def __len__(self):
         return 42
 
+    @property
+    def shown(self):
+        return "a property"
+
+    @classmethod
+    def starting_at(cls, n):
+        return cls(n)
+
+    def count_to(self, n):
+        yield from range(n)
+
+    def make(self, name):
+        self.made = Counter.options(name=name).remote()
+        return self.made.pid()
+
     def context(self):
         here = jactors.get_runtime_context()
         return {
@@ -81,6 +99,12 @@ class Counter:
             "reconstructed": here.was_current_actor_reconstructed,
             "namespace": here.namespace,
             "get": here.get(),
+            "names": (here.get_task_name(), here.get_task_function_name()),
+            "session": here.get_session_name(),
+            "job": here.get_job_id(),
+            "node": here.get_node_id(),
+            "worker": here.get_worker_id(),
+            "runtime_env": here.get_runtime_env_string(),
         }
 
     def me(self):
@@ -171,8 +195,14 @@ def test_actor_class_shows_the_plain_class(session):
     assert Counter.kind == "counter"
     assert Counter.static(1) == 2
     assert type(Counter).__name__.startswith("ActorClass") and "Counter" in repr(Counter)
-    assert {"add", "options", "remote"} <= set(dir(Counter))
-    assert not hasattr(Counter.options(num_cpus=0), "kind")
+    local = Counter.starting_at(3)
+    assert local.add() == 4 and local.value == 4  # a plain object, of this process
+    methods = {name for name in vars(Counter._class) if callable(getattr(Counter._class, name))}
+    assert set(dir(Counter)) - {"__init__", "__len__"} == (methods | {"options", "remote"}) - set(dir(object)) - {
+        "__len__"
+    }
+    wrapper = Counter.options(num_cpus=0)
+    assert not hasattr(wrapper, "kind") and not hasattr(wrapper, "options")
 
 
 def test_wrong_arguments_of_init_raise_in_the_caller(session):
@@ -221,6 +251,30 @@ def test_class_is_pickled_once(session):
     box["value"] = 2
     assert (first.look(), Captures.remote().look()) == (1, 1)
     assert jactors.remote(Captures._class).remote().look() == 2
+    assert (first.look(), Captures.remote().look()) == (1, 1)  # old handles keep the old code
+
+
+def test_a_class_that_captures_much_is_warned_of_and_one_that_captures_too_much_refused(monkeypatch, caplog):
+    from jactors.actors import decorator
+
+    monkeypatch.setattr(decorator, "_LARGE", 10_000)
+    monkeypatch.setattr(decorator, "_TOO_LARGE", 100_000)
+
+    def capturing(size):
+        data = bytes(size)
+
+        class Greedy:
+            def size(self):
+                return len(data)
+
+        return jactors.remote(Greedy)
+
+    capturing(1000)._pickled()
+    assert caplog.text == ""
+    capturing(50_000)._pickled()
+    assert "The actor Greedy is very large" in caplog.text and "put()" in caplog.text
+    with pytest.raises(ValueError, match=r"The actor Greedy is too large.*put\(\)"):
+        capturing(200_000).remote()
 
 
 # ---------------------------------------------------------------- 2. methods and handles
@@ -271,7 +325,10 @@ def test_every_function_member_is_a_method(counter):
     assert counter.named() == "Counter"
     assert counter._private() == "private"
     assert jactors.get(counter.__len__.remote()) == 42
-    assert set(dir(counter)) >= {"add", "_private", "__init__", "__ray_ready__", "__ray_call__", "__ray_terminate__"}
+    methods = {name for name, member in vars(Counter._class).items() if callable(member) or hasattr(member, "__func__")}
+    built_in = {"__init__", "__ray_ready__", "__ray_call__", "__ray_terminate__"}
+    assert set(dir(counter)) == methods | built_in  # not the property
+    assert not hasattr(counter, "shown")
 
 
 def test_inherited_methods(session):
@@ -366,6 +423,9 @@ def test_handles_are_equal_and_hashable(counter):
     copy = pickle.loads(pickle.dumps(counter))
     assert copy == counter and hash(copy) == hash(counter) and {counter: 1}[copy] == 1
     assert counter != 1 and counter != Counter.remote()
+    for verb in (len, iter):  # the class has a __len__: a method like any other
+        with pytest.raises(TypeError):
+            verb(counter)
     assert repr(counter) == f"Actor(Counter, {counter._actor_id.hex()})" and len(counter._actor_id.hex()) == 32
     assert copy.count() == counter.count()
 
@@ -374,6 +434,28 @@ def test_a_bound_method_keeps_the_actor_alive(session):
     add = Counter.remote(5).add
     assert jactors.get(add.remote()) == 6
     assert Counter.remote(7).add() == 8
+
+
+def test_identifiers_come_from_no_seed(session):
+    found = []
+    for _ in range(2):
+        random.seed(1)
+        found.append(Counter.remote()._actor_id.hex())
+    assert found[0] != found[1]
+
+
+def test_options_of_a_method_make_no_cycle(session):
+    """RAY_API 2: else a handle would only go, and its actor with it, when the collector runs."""
+    gc.disable()
+    try:
+        counter = Counter.remote()
+        seen = weakref.ref(counter)
+        jactors.get(counter.add.options(name="once").remote(), timeout=TIMEOUT)
+        method = counter.add.options(num_returns=1)
+        del counter, method
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 def test_method_shows_what_it_is(counter):
@@ -469,6 +551,14 @@ def test_get_of_lists(counter):
     ref = counter.echo.remote(1)
     assert jactors.get([]) == []
     assert jactors.get([ref, ref]) == [((1,), {})] * 2
+
+
+def test_get_of_a_generator_is_the_generator(counter):
+    """RAY_API 3: whoever gets what a method returns need not know that it yields."""
+    found = jactors.get(counter.count_to.remote(3))
+    assert isinstance(found, jactors.ObjectRefGenerator) and [jactors.get(ref) for ref in found] == [0, 1, 2]
+    with pytest.raises(TypeError, match="not an ObjectRef"):
+        jactors.get([counter.count_to.remote(1)])
 
 
 def test_get_misused(counter):
@@ -590,6 +680,10 @@ def test_get_actor(session):
             jactors.get_actor(nothing)
     with pytest.raises(TypeError):
         jactors.get_actor(3)
+    with pytest.raises(TypeError, match="namespace"):
+        jactors.get_actor("tally", namespace=5)
+    with pytest.raises(ValueError, match="Failed to look up actor with name '   '"):
+        jactors.get_actor("   ")
     with pytest.raises(ValueError, match="namespace"):
         jactors.get_actor("tally", namespace="")
     with pytest.raises(ValueError):
@@ -783,6 +877,11 @@ def test_context_in_an_actor(session):
     assert seen["accelerators"] == {"GPU": [str(gpu) for gpu in counter.gpus()]} and len(counter.gpus()) == 1
     assert seen["get"]["actor_id"] == seen["actor_id"]
     assert counter.initialized()
+    assert seen["names"] == ("Counter.context", f"{Counter.__module__}.Counter.context")
+    assert seen["session"] == jactors.get_runtime_context().get_session_name()
+    assert len(seen["job"]) == 8 and seen["node"] == jactors.get_runtime_context().get_node_id()
+    assert len(seen["worker"]) == 32 and seen["worker"] != jactors.get_runtime_context().get_worker_id()
+    assert seen["runtime_env"] == "{}"
 
 
 def test_unnamed_actor_in_the_context(counter):
@@ -791,7 +890,10 @@ def test_unnamed_actor_in_the_context(counter):
 
 
 def test_namespace_in_an_actor_is_the_drivers(session):
-    assert Counter.options(namespace="other", name="there").remote().context()["namespace"] == session["namespace"]
+    there = Counter.options(namespace="other", name="there").remote()
+    assert there.context()["namespace"] == session["namespace"]
+    pid = there.make("made there")
+    assert jactors.get_actor("made there").pid() == pid
 
 
 def test_current_actor_is_a_handle(session):

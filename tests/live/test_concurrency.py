@@ -377,6 +377,20 @@ def test_async_refs_are_awaited_and_gathered_inside(session):
     assert got(actor.gather.remote([actor.note.remote(i) for i in range(5)])) == list(range(5))
 
 
+def test_async_that_blocks_in_get_is_told_so_once(session, capfd):
+    """RAY_API 3: In an async actor `get` works, but blocks the loop (warning)."""
+
+    @jactors.remote
+    class Blocks:
+        async def fetch(self, box):
+            return jactors.get(box[0])
+
+    source, actor = Sync.remote(), Blocks.remote()
+    refs = [source.__ray_call__.remote(lambda _: __import__("time").sleep(0.1)) for _ in range(2)]
+    assert got([actor.fetch.remote([ref]) for ref in refs]) == [None, None]
+    assert capfd.readouterr().err.count("a blocking call, such as jactors.get, in an async actor") == 1
+
+
 def test_async_calls_know_who_they_are_across_an_await(session):
     actor = Async.remote()
     refs = [actor.context.remote() for _ in range(100)]

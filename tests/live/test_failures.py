@@ -350,7 +350,7 @@ def test_every_call_gets_the_error_of_init(session):
         error = error_of(ref, exceptions.ActorStartError)
         assert isinstance(error, exceptions.ActorDiedError) and isinstance(error.cause, KeyError)
         assert 'broken["missing"]  # the line that raises' in str(error) and "KeyError: 'missing'" in str(error)
-        assert not isinstance(error, KeyError)
+        assert not isinstance(error, KeyError) and error.actor_init_failed
     with pytest.raises(exceptions.ActorStartError):
         actor.ok()
 
@@ -386,6 +386,7 @@ def test_exit_code(session):
     queued = [actor.die.remote("exit"), actor.ok.remote()]
     for ref in queued:
         error = error_of(ref, exceptions.ActorDiedError)
+        assert error.error_msg == str(error) and not error.preempted and not error.actor_init_failed
         assert error.exitcode == 3 and error.signal is None and error.pid > 0
         assert error.class_name == "Risky" and error.actor_id == actor._actor_id.hex()
         assert "exit code 3" in str(error) and "last words" in error.last_output
@@ -482,7 +483,7 @@ def test_exit_actor_cannot_be_caught(session):
 
 
 def test_how_it_ends_runs_what_it_should(session, tmp_path):
-    """atexit and __ray_shutdown__: by exit_actor, sys.exit and the last handle; not by kill."""
+    """__ray_shutdown__, __del__, atexit, in this order: however it ends in good order, by SIGTERM too; not by kill."""
 
     @jactors.remote
     class Hooks:
@@ -490,14 +491,22 @@ def test_how_it_ends_runs_what_it_should(session, tmp_path):
             import atexit
 
             self.path = path
-            atexit.register(self.write, "atexit")
+            atexit.register(self.write, path, "atexit")
 
-        def write(self, text):
-            with open(self.path, "a") as file:
+        @staticmethod
+        def write(path, text):
+            with open(path, "a") as file:
                 file.write(text + "\n")
 
         def __ray_shutdown__(self):
-            self.write("shutdown")
+            self.write(self.path, "shutdown")
+            raise ValueError("this is swallowed")
+
+        def __del__(self):
+            self.write(self.path, "del")
+
+        def boom(self):
+            raise ValueError("the frames of a failure hold the object")
 
         def end(self, how):
             if how == "exit_actor":
@@ -507,21 +516,24 @@ def test_how_it_ends_runs_what_it_should(session, tmp_path):
         def pid(self):
             return os.getpid()
 
-    for how in ("exit_actor", "sys.exit", "handle", "terminate", "kill"):
+    for how in ("exit_actor", "sys.exit", "handle", "terminate", "SIGTERM", "kill"):
         path = tmp_path / how
         actor = Hooks.remote(str(path))
         pid = actor.pid()
+        error_of(actor.boom.remote(), ValueError)
         if how == "kill":
             jactors.kill(actor)
         elif how == "terminate":
             actor.__ray_terminate__.remote()
+        elif how == "SIGTERM":
+            os.kill(pid, signal.SIGTERM)
         elif how != "handle":
             actor.end.remote(how)
         if how == "handle":
             del actor
         assert gone(pid) == []
         written = path.read_text().split() if path.exists() else []
-        assert written == ([] if how == "kill" else ["shutdown", "atexit"]), how
+        assert written == ([] if how == "kill" else ["shutdown", "del", "atexit"]), how
 
 
 def test_kill_of_a_pending_actor(session):

@@ -27,6 +27,9 @@ def test_script_output_comes_prefixed_and_before_the_result(run):
             def __init__(self): print("in init")
             def say(self, *what, **kw): print(*what, **kw); return "result of " + str(what[0])
             def err(self): print("to stderr", file=sys.stderr); return "err done"
+        @jactors.remote
+        class Rank(Counter._class):
+            def __repr__(self): return "Rank(7)"
         counter = Counter.remote()
         print(counter.say("one"))
         print(jactors.get(counter.say.remote("two")))
@@ -34,6 +37,7 @@ def test_script_output_comes_prefixed_and_before_the_result(run):
         print(counter.say("a\\nb"))
         print(counter.err())
         print("end", file=sys.stderr)
+        Rank.remote().say("its own repr")
         """
     )
     assert code == 0, err
@@ -52,6 +56,8 @@ def test_script_output_comes_prefixed_and_before_the_result(run):
         "result of a\nb".splitlines()[0],
         "b",
         "err done",
+        "(Rank pid=N) in init",  # it has none yet
+        "(Rank(7) pid=N) its own repr",
     ]
     assert lines(err) == ["(Counter pid=N) to stderr", "end"]
 

@@ -436,6 +436,9 @@ def test_list_named_actors(session):
 
 @jactors.remote
 class Seen:
+    def __repr__(self):
+        return "Seen(by all)"
+
     def double(self, value):
         return 2 * value
 
@@ -481,6 +484,7 @@ def test_list_actors_filters_and_limit(seen):
     (eve,) = of_seen(("name", "=", "eve"))
     assert of_seen(("pid", "=", str(eve.pid))) == of_seen(("pid", "=", eve.pid)) == [eve]
     assert of_seen(("name", "=", "eve"), ("state", "=", "DEAD")) == []
+    assert len(of_seen(("repr_name", "=", "seen(by ALL)"))) == 4 and of_seen(("placement_group_id", "=", "x")) == []
     assert len(of_seen(limit=2)) == 2
 
 
@@ -488,6 +492,9 @@ def test_list_actors_in_detail(seen):
     (gpu,) = of_seen(("actor_id", "=", seen["alive"][1]._actor_id.hex()), detail=True)
     assert gpu.required_resources == {"GPU": 1.0} and len(gpu.gpus) == 1
     assert gpu.num_restarts == 0 and gpu.death_cause is None
+    assert gpu.num_restarts_due_to_lineage_reconstruction == gpu.num_restarts_due_to_node_preemption == 0
+    assert gpu.is_detached is False and gpu.placement_group_id is None
+    assert {gpu.serialized_runtime_env, gpu.call_site, gpu.label_selector, gpu.fallback_strategy} == {None}
     (dead,) = of_seen(("state", "=", "DEAD"), detail=True)
     assert "jactors.kill" in dead.death_cause["error_message"] and dead.death_cause["signal"] == 9
     (waits,) = of_seen(("state", "=", "PENDING_CREATION"), detail=True)

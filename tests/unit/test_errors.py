@@ -310,10 +310,27 @@ def test_every_error_says_whose_fault_it_is_and_travels(name):
     assert issubclass(cls, JactorsError | SystemExit)
 
 
+#: All of ray.exceptions 2.60.
+RAYS_NAMES = """
+    ActorAlreadyExistsError ActorDiedError ActorHandleNotFoundError ActorPlacementGroupRemoved ActorUnavailableError
+    ActorUnschedulableError AsyncioActorExit AuthenticationError CrossLanguageError GetTimeoutError
+    LocalRayletDiedError NodeDiedError ObjectFetchTimedOutError ObjectFreedError ObjectLostError
+    ObjectReconstructionFailedError ObjectRefStreamEndOfStreamError ObjectStoreFullError
+    OufOfBandObjectRefSerializationException OutOfDiskError OutOfMemoryError OwnerDiedError
+    PendingCallsLimitExceeded PlasmaObjectNotAvailable RayActorError RayCgraphCapacityExceeded RayChannelError
+    RayChannelTimeoutError RayDirectTransportError RayError RaySystemError RayTaskError
+    ReferenceCountingAssertionError RpcError RuntimeEnvSetupError StreamingGeneratorReplayInconsistentError
+    TaskCancelledError TaskPlacementGroupRemoved TaskUnschedulableError UnserializableException UserCodeException
+    WorkerCrashedError
+"""
+
+
 def test_rays_names():
     assert set(errors.__all__) <= set(exceptions.__all__)
     for name in exceptions.__all__:
         assert issubclass(getattr(exceptions, name), JactorsError | SystemExit)
+    for name in RAYS_NAMES.split():
+        assert name in exceptions.__all__
     assert exceptions.RayTaskError is TaskError
     assert exceptions.RayActorError is ActorError
     assert issubclass(exceptions.GetTimeoutError, TimeoutError)
