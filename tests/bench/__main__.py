@@ -20,6 +20,7 @@ SUBJECTS = {
     "calls": ["raw", "jactors", "jactors-async", "jactors-threads", "jactors-tasks", "xoscar", "ray", "kernel"],
     "spawn": ["jactors", "ray", "kernel"],
     "memory": ["jactors", "ray", "kernel"],
+    "inspector": ["jactors"],
 }
 
 #: Measurement -> its columns: (key, heading, format, is more better?)
@@ -40,6 +41,15 @@ COLUMNS = {
         ("rest", "all the rest MB", "{:.0f}"),
         ("import", "import s", "{:.3f}"),
     ],
+    "inspector": [
+        ("frames", "frames /s", "{:.1f}"),
+        ("pictures", "pictures /s", "{:.1f}"),
+        ("calls", "calls /s", "{:,.0f}"),
+        ("busy", "driver meanwhile %", "{:.1f}"),
+        ("idle", "driver at rest %", "{:.2f}"),
+        ("idle_actor", "an actor %", "{:.4f}"),
+        ("bare", "driver, panel closed %", "{:.2f}"),
+    ],
 }
 
 #: What is also given as a multiple of raw pyzmq.
@@ -55,6 +65,8 @@ def options(arguments):
     parser.add_argument("--one-by-one", type=int, default=20, help="actors created one after the other (default: 20)")
     parser.add_argument("--at-once", type=int, default=50, help="actors created in one go (default: 50)")
     parser.add_argument("--idle", type=int, default=20, help="actors that are weighed (default: 20)")
+    parser.add_argument("--watched", type=int, default=100, help="actors that the inspector shows (default: 100)")
+    parser.add_argument("--seconds", type=int, default=30, help="that the inspector is watched (default: 30)")
     parser.add_argument("--only", metavar="SUBJECT", action="append", help="leave out all but these")
     parser.add_argument(
         "--timeout", type=float, default=180, help="seconds for one subject in one round (default: 180)"
@@ -94,6 +106,7 @@ def rounds(what, chosen):
         "calls": {"sync": chosen.sync, "pipelined": chosen.pipelined},
         "spawn": {"one_by_one": chosen.one_by_one, "at_once": chosen.at_once},
         "memory": {"actors": chosen.idle},
+        "inspector": {"actors": chosen.watched, "seconds": chosen.seconds},
     }[what]
     pythons = {"ray": chosen.ray_python, "xoscar": chosen.xoscar_python}
     only = chosen.only or SUBJECTS[what]

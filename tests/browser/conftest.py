@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items):
     reason = ""
     if missing:
         reason = f"not installed: {', '.join(missing)}; pip install '.[test]'"
-    elif _executable() is None:
+    elif chromium() is None:
         reason = "no Chromium: apt-get install chromium, or name one in $JACTORS_CHROMIUM"
     for item in items:
         if here in item.path.parents:
@@ -50,7 +50,7 @@ def _demanded():
     return os.environ.get("CI") == "true" or os.environ.get("JACTORS_BROWSER") == "1"
 
 
-def _executable():
+def chromium():
     named = os.environ.get("JACTORS_CHROMIUM")
     return named or next(filter(None, map(shutil.which, BROWSERS)), None)
 
@@ -70,7 +70,7 @@ def browser(tmp_path_factory):
     """A context of the browser, with a profile of its own."""
     from playwright.sync_api import sync_playwright
 
-    executable = _executable()
+    executable = chromium()
     assert executable, "no Chromium: apt-get install chromium, or name one in $JACTORS_CHROMIUM"
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(

@@ -29,6 +29,21 @@ tally = Worker.options(name="tally", num_cpus=1).remote()
 other = Worker.options(name="other", num_gpus=1).remote()
 jactors.get([tally.work.remote(), other.work.remote()])
 """
+CROWD = """
+crowd = [Worker.options(num_cpus=0).remote() for _ in range(98)]
+jactors.get([each.pid.remote() for each in crowd])[-1] > 0
+"""
+BUSTLE = """
+while not os.path.exists("enough"):
+    jactors.get([each.pid.remote() for each in crowd])
+    time.sleep(0.02)
+"""
+#: True once the page has shown the calls of a hundred actors in twenty states that differ.
+TWENTY = """() => {
+    const done = [...document.querySelectorAll(".jx td.jx-done")].map((cell) => cell.textContent);
+    (window.shown ??= new Set()).add(done.join());
+    return done.length === 100 && window.shown.size > 20;
+}"""
 ENDS = """
 try:
     jactors.get({})
@@ -124,8 +139,9 @@ def test_what_happens_is_seen_and_what_is_clicked_happens_while_a_cell_is_blocke
     notebook.screenshot("dead")
 
 
-def test_the_panel_comes_back_with_the_page_and_sorts_filters_and_draws_the_map(open_notebook):
-    notebook = open_notebook(SETUP, SHOW, "jactors.get([tally.through.remote(other, 0.01) for _ in range(3)])[-1]")
+def test_the_panel_comes_back_with_the_page_sorts_filters_draws_the_map_and_a_crowd(open_notebook):
+    through = "jactors.get([tally.through.remote(other, 0.01) for _ in range(3)])[-1]"
+    notebook = open_notebook(SETUP, SHOW, through, CROWD, BUSTLE)
     notebook.run(0)
     notebook.run(1)
     page = notebook.page
@@ -146,6 +162,14 @@ def test_the_panel_comes_back_with_the_page_and_sorts_filters_and_draws_the_map(
     expect(page.locator(".jx-node")).to_have_count(3, timeout=PATIENCE)  # the driver, and two
     expect(page.locator(".jx-edge")).to_have_count(3, timeout=PATIENCE)
     notebook.screenshot("map")
+    # A hundred actors at work: what the page shows keeps changing while the cell is blocked.
+    page.locator("[data-toggle=map]").click()
+    assert notebook.run(3) == "True"
+    notebook.run(4, wait=False)
+    page.wait_for_function(TWENTY, timeout=PATIENCE)
+    (notebook.server.root / "enough").touch()
+    notebook.wait(4)
+    notebook.screenshot("crowd")
 
 
 def test_voila_shows_it(open_voila, shoot):

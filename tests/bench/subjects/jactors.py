@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import jactors
-from tests.bench import measure
+from tests.bench import measure, page
 
 
 class Plain:
@@ -84,6 +84,10 @@ def memory(actors):
     figures = measure.memory(jactors.get([counter.pid.remote() for counter in counters]))
     jactors.shutdown()
     return figures | {"import": import_seconds("jactors")}
+
+
+def inspector(**counts):
+    return page.measure(**counts)
 
 
 def import_seconds(name):
