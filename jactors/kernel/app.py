@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import zmq
@@ -33,18 +34,32 @@ class _Subscribed(IOPubThread):
     """An iopub thread that says when somebody subscribes, and to what."""
 
     on_subscriber: Any = None
-    on_topic: Any = None
     #: One has come already: of a restarted actor's, some come before anybody asks.
     subscribed = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: Frames that say who subscribes to what, kept until somebody listens. Of this thread, as `_on_topic`.
+        self._early: list[bytes] = []
+        self._on_topic: Callable[[bytes], None] = self._early.append
+
+    def listen(self, on_topic: Callable[[bytes], None]) -> None:
+        """Tell of every subscription, in this thread; of those that have come already, too."""
+
+        def begin() -> None:
+            self._on_topic = on_topic
+            for frame in self._early:
+                on_topic(frame)
+
+        self.io_loop.add_callback(begin)
 
     def _handle_subscription(self, frames: list[bytes]) -> None:
         super()._handle_subscription(frames)
         self.subscribed = True
         if self.on_subscriber is not None:
             self.on_subscriber()
-        if self.on_topic is not None:
-            for frame in frames:
-                self.on_topic(frame)
+        for frame in frames:
+            self._on_topic(frame)
 
 
 class _NoThread:

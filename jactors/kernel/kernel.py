@@ -65,7 +65,6 @@ class ActorKernel(IPythonKernel):
         self._signer = messages.Signer(self.session.key, new_token(8))
         self.guard = Guard(self._signer)
         self.session.digest_history_size = 0  # the guard's business
-        super().start()
         self._incarnation = 0
         #: None until its `__init__` is about to run.
         self.actor: Instance | None = None
@@ -93,6 +92,7 @@ class ActorKernel(IPythonKernel):
         self.questions: Questions = Questions(self)
         self.output = Output(self)
         notice_children()
+        super().start()  # control is read from now on, in a thread of its own: all that it asks for is there
         self._shell_socket: zmq.Socket[bytes] = self.shell_stream.socket
         self.mailbox = Mailbox(start=self._start_call, stock=self._stock)
         self.mailbox.resume()
