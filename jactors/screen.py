@@ -22,7 +22,14 @@ __all__ = ["Screen"]
 
 _RIGHT = frozenset({"for", "queued", "done", "failed", "calls/s", "p50", "p95", "CPU %", "memory", "restarts", "up"})
 
-_COLOURS = {"busy": "green", "dead": "red", "hung": "red", "silent": "red", "restarting": "yellow", "pending": "yellow"}
+_COLOURS = {
+    "busy": "green",
+    "dead": "red",
+    "silent": "red",
+    "stopped": "red",
+    "restarting": "yellow",
+    "pending": "yellow",
+}
 
 
 class Question(ModalScreen[bool]):

@@ -20,6 +20,7 @@ from typing import Any
 
 import jactors
 from jactors import session
+from jactors.actors.condition import STATES, restarts_of
 from jactors.actors.insight import stack_of, statistics_of_all
 from jactors.actors.records import ActorStatistics, Stacks, Statistics, table
 from jactors.amounts import duration, size
@@ -51,11 +52,6 @@ COLUMNS = (
 #: Orders of the rows, by the name of a column; what is worth a look comes first.
 ORDERS = ("actor", "state", "queued", "calls/s", "CPU %", "memory")
 
-#: How the reason of a death begins that somebody wanted.
-_MEANT = ("it was killed by `", "exit_actor() is called", "all references", "its driver has ended")
-
-_FIRST = ("hung", "silent", "restarting", "dead", "pending", "starting", "busy", "idle")
-
 
 class View:
     """Rows of text, made of one `Statistics` after the other: rates need two."""
@@ -74,7 +70,7 @@ class View:
         self.statistics = statistics
         shown = []
         for number, actor in enumerate(statistics):
-            if actor.state == "dead" and actor.reason.startswith(_MEANT):
+            if actor.state == "dead" and not actor.crashed:
                 continue
             rate, share = self._rates(actor, now)
             shown.append((self._key(actor, rate, share, number), actor.actor_id, _row(actor, rate, share)))
@@ -97,7 +93,7 @@ class View:
 
     def _key(self, actor: ActorStatistics, rate: float | None, share: float | None, number: int) -> tuple[Any, ...]:
         keys: dict[str, Any] = {
-            "state": _FIRST.index(actor.state) if actor.state in _FIRST else 0,
+            "state": STATES.index(actor.state) if actor.state in STATES else 0,
             "queued": -actor.queued,
             "calls/s": -(rate or 0.0),
             "CPU %": -(share or 0.0),
@@ -138,11 +134,11 @@ def _row(actor: ActorStatistics, rate: float | None, share: float | None) -> tup
         "-" if actor.p95 is None else duration(actor.p95),
         "-" if share is None else f"{share:.0f}",
         size(actor.rss) if actor.rss else "-",
-        str(actor.restarts),
+        restarts_of(actor.restarts, actor.max_restarts, actor.restarts_asked),
         ",".join(map(str, actor.cores)) or "any",
         ",".join(actor.gpus) or "-",
         "-" if actor.uptime is None else duration(round(actor.uptime)) if actor.uptime >= 1 else "< 1 s",
-        actor.reason if actor.state in ("pending", "restarting", "dead", "hung") else "",
+        actor.reason if actor.state in ("pending", "stopped", "restarting", "dead") else "",
     )
 
 

@@ -7,13 +7,17 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jactors.actors.condition import label_of, reason_of, state_of
 from jactors.wire.io import IOThread
 from jactors.wire.lookout import Lookout
 
-__all__ = ["Exhibit", "ended_well", "label_of"]
+__all__ = ["Exhibit"]
 
 #: Seconds over which calls a second are counted.
 _WINDOW = 5.0
+
+#: Seconds after which one that was asked and has not answered is silent.
+_PATIENCE = 2.0
 
 _Names = Mapping[str, tuple[str, str]]
 
@@ -35,6 +39,8 @@ class Exhibit:
         self.status: Mapping[str, Any] | None = None
         #: What it is called as a caller, once it has called somebody.
         self.process: str | None = None
+        #: When it was last asked what it does, in monotonic seconds.
+        self._asked = 0.0
         #: Counts of calls that had been received, in all (under "") and by caller, at monotonic times; oldest first.
         self._counts: deque[tuple[float, dict[str, int]]] = deque(maxlen=64)
 
@@ -65,6 +71,7 @@ class Exhibit:
         if event["event"] == "bound" or state == "ALIVE":
             try:
                 self.lookout.connect(event["connection_file"])
+                self._asked = time.monotonic()
             except (OSError, ValueError, KeyError):  # it has gone meanwhile: that event follows
                 pass
         elif state in ("DEAD", "RESTARTING"):
@@ -113,12 +120,13 @@ class Exhibit:
             "namespace": told["namespace"],
             "owner": told.get("owner"),
             "detached": told["detached"],
-            "state": _state(told, status),
-            "reason": _reason(told),
+            "state": state_of(told, status, asked=time.monotonic() - self._asked > _PATIENCE),
+            "reason": reason_of(told),
             "pid": self.pid,
             "incarnation": told["incarnation"],
             "restarts": told["restarts"],
             "max_restarts": told["max_restarts"],
+            "asked": told.get("asked", 0),
             "started_at": told.get("started_at"),
             "up": time.time() - status["alive_since"] if status is not None and status["alive_since"] else None,
             "cores": told["cores"],
@@ -150,35 +158,6 @@ class Exhibit:
             }
             for who, calls in status["callers"].items()
         ]
-
-
-def label_of(told: Mapping[str, Any]) -> str:
-    """Return ``tally`` or ``Counter 3fa2c1d0``."""
-    return str(told.get("name") or f"{told['class_name']} {told['actor_id'][:8]}")
-
-
-def ended_well(death: Mapping[str, Any]) -> bool:
-    """Return whether that was no accident: somebody wanted the actor to end, or nobody needed it."""
-    died_of = str(death.get("died_of") or "")
-    return any(text in died_of for text in ("all references", "exit_actor", "its driver has ended"))
-
-
-def _state(told: Mapping[str, Any], status: Mapping[str, Any] | None) -> str:
-    state = {"PENDING_CREATION": "pending"}.get(told["state"], str(told["state"]).lower())
-    if state != "alive":
-        return state
-    if told.get("stopped"):
-        return "stopped"
-    if status is None:
-        return "silent"
-    return "busy" if status["busy"] else "idle"
-
-
-def _reason(told: Mapping[str, Any]) -> str:
-    deaths = told.get("deaths")
-    if told["state"] in ("DEAD", "RESTARTING") and deaths:
-        return str(deaths[-1].get("died_of") or "")
-    return str(told.get("reason") or "")
 
 
 def _running(told: Mapping[str, Any], names: _Names) -> dict[str, Any]:

@@ -16,16 +16,16 @@ the gauges of the processes at most once a second.
     {"session", "at" (wall clock), "version" (grows with whatever changes),
      "driver":    {"pid", "cpu", "rss", "gpu"},
      "actors":    [{"id", "label", "class", "name", "namespace", "owner", "detached",
-                    "state": pending starting idle busy stopped silent restarting dead,
-                    "reason", "pid", "incarnation", "restarts", "max_restarts", "started_at", "up" (s, or None),
-                    "cores", "gpus", "demand",
+                    "state": see `condition`,
+                    "reason", "pid", "incarnation", "restarts", "max_restarts", "asked" (restarts on request),
+                    "started_at", "up" (s, or None), "cores", "gpus", "demand",
                     "running": [{"method", "caller", "caller_id", "since" (wall clock)}], "busy" (how many run),
                     "queued", "done", "failed", "rate" (calls a second), "p50", "p95" (s; None: no call yet),
                     "cpu" (1.0 is a core; None: not known yet), "rss", "gpu" (bytes; None: no GPU)}],
      "edges":     [{"from" (actor's id, "driver" or "process 1a2b3c4d"), "to" (id), "calls", "rate", "waiting"}],
      "resources": [{"name", "total", "free", "held": [{"id", "label", "amount"}]}],
      "gpus":      [{"index", "uuid", "name", "total", "used", "busy"}],
-     "deaths":    [{"id", "label", "at", "incarnation", "exitcode", "signal", "died_of"}]}   oldest first
+     "deaths":    [{"id", "label", "at", "kind": crash killed restart, "incarnation", "exitcode", "signal", "died_of"}]}
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ from dataclasses import asdict
 from typing import Any, Self
 
 from jactors import session
-from jactors.actors.exhibit import Exhibit, ended_well, label_of
+from jactors.actors.condition import label_of
+from jactors.actors.exhibit import Exhibit
 from jactors.context import current_actor
 from jactors.errors import JactorsError
 from jactors.launch.gauges import Gauge, Gauges
@@ -231,11 +232,11 @@ class Gallery:
             {
                 "id": each.actor_id,
                 "label": label_of(each.told),
-                **{key: death.get(key) for key in ("at", "incarnation", "exitcode", "signal", "died_of")},
+                **{key: death.get(key) for key in ("at", "kind", "incarnation", "exitcode", "signal", "died_of")},
             }
             for each in exhibits
             for death in each.told.get("deaths", ())
-            if not ended_well(death)
+            if death.get("kind") != "end"
         ]
         return sorted(found, key=lambda death: float(death["at"] or 0))
 

@@ -19,6 +19,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from jactors import session
+from jactors.actors.condition import crashed, label_of, reason_of, state_of
 from jactors.actors.handle import ActorHandle
 from jactors.actors.records import (
     ActorStatistics,
@@ -34,7 +35,6 @@ from jactors.actors.records import (
 from jactors.context import current_actor
 from jactors.errors import JactorsError
 from jactors.frames import cell_label
-from jactors.links import death_of
 from jactors.wire.link import Link
 
 __all__ = ["calls", "stack", "state", "statistics", "statistics_of_all"]
@@ -219,7 +219,7 @@ def caller_of(token: str) -> str:
     told = here.links.told.get(actor_id or "")
     if told is None:
         return f"process {token[:8]}"
-    return str(told.get("name") or f"{told['class_name']} {told['actor_id'][:8]}")
+    return label_of(told)
 
 
 def _introduce(tokens: set[str]) -> None:
@@ -241,24 +241,6 @@ def wall_clock() -> float:
     return time.time() - time.monotonic()
 
 
-def state_of(told: Mapping[str, Any], status: Mapping[str, Any] | None, *, asked: bool = True) -> str:
-    """Return an actor's state in a word: the supervisor's, refined by what the actor says of itself."""
-    state = {"PENDING_CREATION": "pending"}.get(told["state"], str(told["state"]).lower())
-    if state != "alive":
-        return state
-    if status is None:
-        return "silent" if asked else "alive"
-    return "busy" if status["busy"] or status["open"] else "idle"  # also between two calls
-
-
-def reason_of(told: Mapping[str, Any]) -> str:
-    """Return what a pending actor waits for, or what one died of."""
-    if told["state"] in ("DEAD", "RESTARTING"):
-        death = death_of(dict(told))()
-        return death.reason or str(death).splitlines()[0].partition(": ")[2]
-    return str(told.get("reason") or "")
-
-
 def _link(handle: ActorHandle[Any]) -> Link:
     if not isinstance(handle, ActorHandle):
         raise TypeError(f"this takes an actor's handle, got {type(handle).__name__}: {handle!r}")
@@ -266,8 +248,8 @@ def _link(handle: ActorHandle[Any]) -> Link:
 
 
 def _ask_status(told: Mapping[str, Any], link: Link | None) -> Future[Mapping[str, Any]] | None:
-    """Ask an actor that may answer for its part."""
-    if link is None or told["state"] not in ("ALIVE", "STARTING"):
+    """Ask an actor that may answer for its part: one that is stopped will not."""
+    if link is None or told["state"] not in ("ALIVE", "STARTING") or told.get("stopped"):
         return None
     return link.ask("actor_status_request", {})
 
@@ -312,6 +294,8 @@ def compose(
         pid=told.get("pid"),
         restarts=told["restarts"],
         max_restarts=told["max_restarts"],
+        restarts_asked=told.get("asked", 0),
+        crashed=told["state"] == "DEAD" and crashed(told),
         cores=tuple(told["cores"]),
         gpus=tuple(told["gpus"]),
         demand=told["demand"],

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from jactors.actors.condition import restarts_of
 from jactors.amounts import duration, size
 
 __all__ = [
@@ -92,7 +93,8 @@ class ActorStatistics:
     actor_id: str
     class_name: str
     name: str | None
-    #: ``pending``, ``starting``, ``idle``, ``busy``, ``silent`` (it does not answer), ``restarting``, ``dead``.
+    #: ``pending``, ``starting``, ``idle``, ``busy``, ``stopped`` (by a signal), ``silent`` (it does not answer),
+    #: ``restarting``, ``dead``.
     state: str
     #: What a pending one waits for, what a dead one died of.
     reason: str
@@ -118,6 +120,10 @@ class ActorStatistics:
     #: Seconds of CPU time used by this incarnation.
     cpu: float | None
     rss: int | None
+    #: Restarts on request, of which `restarts` counts none.
+    restarts_asked: int = 0
+    #: It is dead, and nobody had asked for that.
+    crashed: bool = False
 
     @property
     def label(self) -> str:
@@ -186,7 +192,7 @@ class Statistics(Sequence[ActorStatistics]):
                 "-" if actor.failed is None else str(actor.failed),
                 "-" if actor.p50 is None else duration(actor.p50),
                 "-" if actor.p95 is None else duration(actor.p95),
-                str(actor.restarts),
+                restarts_of(actor.restarts, actor.max_restarts, actor.restarts_asked),
                 size(actor.rss) if actor.rss else "-",
             )
             for actor in self.actors

@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from jactors import session
-from jactors.links import death_of
+from jactors.actors.condition import reason_of, state_of
 from jactors.wire import failure
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Sketch:
     class_name: str
     actor: str
     name: str | None
-    #: ``pending``, ``starting``, ``alive``, ``restarting``, ``dead``.
+    #: ``pending``, ``starting``, ``alive``, ``stopped``, ``restarting``, ``dead``.
     state: str
     #: Calls of this process that have not ended, but for those that can be running.
     queued: int
@@ -48,7 +48,7 @@ class Sketch:
         told: dict[str, Any] = {}
         if session.is_initialized():
             told = session.current().links.told.get(home.actor_id, {})
-        state = {"PENDING_CREATION": "pending"}.get(told.get("state", ""), str(told.get("state", "starting")).lower())
+        state = state_of(told)
         size = sum(home.link.traffic.sizes.values())
         return cls(
             class_name=home.class_name,
@@ -56,7 +56,7 @@ class Sketch:
             name=home.name,
             state=state,
             queued=max(0, home.link.pending() - (size if state == "alive" else 0)),
-            holds=_holds(told) if state in ("starting", "alive", "restarting") else (),
+            holds=_holds(told) if state not in ("pending", "dead") else (),
             note=_note(state, told, home.link.window.failure),
         )
 
@@ -91,10 +91,8 @@ def _holds(told: dict[str, Any]) -> tuple[str, ...]:
 
 def _note(state: str, told: dict[str, Any], failed: bytes | None) -> str:
     try:
-        if state == "pending":
-            return str(told.get("reason") or "")
-        if state == "dead":
-            return str(death_of(told)()).splitlines()[0].partition(": ")[2] or "dead"
+        if state != "alive":
+            return reason_of(told)
         if failed is not None:
             cause = failure.decode(failed).cause
             text = f"{type(cause).__name__}: {cause}".partition("\n")[0]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from jactors.actors.condition import restarts_of, state_of
 from jactors.errors import ActorNotFoundError, JactorsError
 from jactors.life.survey import Running, sessions
 
@@ -61,11 +62,11 @@ def _row(running: Running, told: Mapping[str, Any]) -> tuple[str, ...]:
         told["class_name"],
         told["name"] or "-",
         told["namespace"] if told["name"] else "-",
-        "STOPPED" if told["stopped"] else told["state"],
+        state_of(told),
         str(told["pid"] or "-"),
         ",".join(map(str, told["cores"])) or "-",
         ",".join(told["gpus"]) or "-",
-        f"{told['restarts']}",
+        restarts_of(told["restarts"], told["max_restarts"], told.get("asked", 0)),
         age or "-",
         f"{running.session} ({belongs})",
         "detached" if told["detached"] else told["reason"],

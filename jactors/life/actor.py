@@ -135,6 +135,7 @@ class Actor:
                 "at": time.time(),
                 "incarnation": self.life.incarnation,
                 "pid": self.pid,
+                "kind": self._kind(),
                 "exitcode": told["exitcode"],
                 "signal": told["signal"],
                 "died_of": certificate.cause(told | {"incarnation": self.life.incarnation}),
@@ -143,6 +144,14 @@ class Actor:
         )
         if len(self.deaths) > _DEATHS:
             del self.deaths[1]
+
+    def _kind(self) -> str:
+        """Return how an incarnation has ended: ``crash``, ``killed`` or ``restart`` on request, or ``end``."""
+        life = self.life
+        if life.killed is not None:
+            kinds = {"it was restarted": "restart", "`": "killed"}
+            return next((kind for beginning, kind in kinds.items() if life.killed.startswith(beginning)), "end")
+        return "end" if life.released or life.intent else "crash"
 
     def _verdict(self) -> dict[str, Any]:
         life = self.life
@@ -183,6 +192,7 @@ class Actor:
             "state": str(life.state),
             "incarnation": life.incarnation,
             "restarts": life.restarts,
+            "asked": life.asked,
             "max_restarts": life.max_restarts,
             "pid": self.pid,
             "cores": self.cores,

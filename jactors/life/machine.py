@@ -83,6 +83,8 @@ class Life:
     #: Counts from 1 with the first launch.
     incarnation: int = 0
     restarts: int = 0
+    #: Restarts on request, which are none of those.
+    asked: int = 0
     #: Deaths in a row before the actor was alive.
     stillborn: int = 0
     #: When it crashed, in seconds of any clock that only goes forward; no more than count.
@@ -265,7 +267,7 @@ def step(life: Life, event: Event) -> tuple[Life, tuple[Instruction, ...]]:
                 return replace(life, state=State.DEAD), (Bury(), Announce())
             return life, (KillProcess(),)
         case Restart(reason) if life.state in (State.STARTING, State.ALIVE):
-            return replace(life, killed=reason, intent=RESTART), (KillProcess(),)
+            return replace(life, killed=f"it was restarted by {reason}", intent=RESTART), (KillProcess(),)
         case Release():
             life = replace(life, released=True)
             if life.state in (State.PENDING, State.RESTARTING):
@@ -290,7 +292,8 @@ def _start(life: Life) -> tuple[Life, tuple[Instruction, ...]]:
 def _end(life: Life, at: float) -> tuple[Life, tuple[Instruction, ...]]:
     """A process has ended: once more, or for good. KillProcess again: what it started may live on."""
     if life.intent == RESTART and life.failure is None and not life.for_good:
-        life = replace(life, state=State.RESTARTING, intent=None, stillborn=0)
+        why = life.killed or "it was restarted from Jupyter"
+        life = replace(life, state=State.RESTARTING, intent=None, killed=why, stillborn=0, asked=life.asked + 1)
         return life, (KillProcess(), Announce(), Wake(0.0))
     left = life.max_restarts < 0 or life.restarts < life.max_restarts
     if life.failure is not None or life.intent is not None or life.for_good or life.released or not left:

@@ -17,7 +17,7 @@ _CALLS = 200
 #: Fields of an actor that page and gallery have the same names for.
 _SAME = (
     *("id", "name", "state", "reason", "queued", "done", "failed", "rate", "p50", "p95"),
-    *("restarts", "max_restarts", "rss", "cores", "gpus", "pid", "detached"),
+    *("restarts", "max_restarts", "asked", "rss", "cores", "gpus", "pid", "detached"),
 )
 
 
@@ -120,6 +120,7 @@ def _death(death: Mapping[str, Any]) -> dict[str, Any]:
     signum = death.get("signal")
     return {
         "when": death.get("at"),
+        "kind": death.get("kind", "crash"),
         "how": signal.Signals(signum).name if signum else f"exit code {death.get('exitcode')}",
         "why": str(death.get("died_of") or ""),
         "output": str(death.get("last_output") or "")[-400:],

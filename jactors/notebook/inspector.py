@@ -24,6 +24,7 @@ import traitlets
 
 from jactors import session
 from jactors.actors.checkpoints import checkpoint
+from jactors.actors.condition import restarts_of
 from jactors.actors.gallery import Gallery, gallery
 from jactors.actors.handle import ActorHandle
 from jactors.actors.insight import unread
@@ -184,11 +185,11 @@ class Inspector(anywidget.AnyWidget):
         return "interrupted; its state stays"
 
     def _kill(self, told: Mapping[str, Any], _: Mapping[str, Any]) -> str:
-        self._here.kill(told["actor_id"], for_good=True, reason="the inspector")
+        self._here.kill(told["actor_id"], for_good=True, reason="`jactors.inspector`")
         return "killed"
 
     def _restart(self, told: Mapping[str, Any], _: Mapping[str, Any]) -> str:
-        self._here.restart(told["actor_id"], reason="the inspector")
+        self._here.restart(told["actor_id"], reason="`jactors.inspector`")
         return "restarts in a new process"
 
     def _checkpoint(self, told: Mapping[str, Any], _: Mapping[str, Any]) -> str:
@@ -294,7 +295,7 @@ def _text(picture: Mapping[str, Any]) -> str:
             str(actor["queued"]),
             "-" if actor["done"] is None else str(actor["done"]),
             "-" if actor["failed"] is None else str(actor["failed"]),
-            str(actor["restarts"]),
+            restarts_of(actor["restarts"], actor["max_restarts"], actor["asked"]),
         )
         for actor in actors
     ]

@@ -5,23 +5,16 @@ The input is what the supervisor says of an actor, ``life.actor.Actor.describe()
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass, fields
 from html import escape
 from typing import TYPE_CHECKING, Any
+
+from jactors.actors.condition import reason_of, restarts_of, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["ActorRow", "ActorTable"]
-
-_STATES = {
-    "PENDING_CREATION": "pending",
-    "STARTING": "starting",
-    "ALIVE": "alive",
-    "RESTARTING": "restarting",
-    "DEAD": "dead",
-}
 
 #: Read on light and on dark themes alike: colours come from JupyterLab's variables, with a fallback elsewhere.
 _DOTS = {
@@ -49,7 +42,7 @@ class ActorRow:
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> ActorRow:
         """Return the row for what a supervisor says of an actor."""
-        state = _STATES.get(told["state"], str(told["state"]).lower())
+        state = state_of(told)
         holds = state not in ("pending", "dead")
         return cls(
             actor=told["actor_id"][:8],
@@ -57,19 +50,14 @@ class ActorRow:
             name=told.get("name") or "-",
             state=state,
             pid=str(told.get("pid") or "-"),
-            restarts=_restarts(told),
+            restarts=restarts_of(told["restarts"], told["max_restarts"], told.get("asked", 0)),
             cores=(_numbers(told["cores"]) or "any") if holds else "-",
             gpus=(",".join(told["gpus"]) if holds else "") or "-",
-            note=_note(state, told),
+            note=_note(told),
         )
 
 
 _HEADINGS = {"class_name": "class", "gpus": "GPUs", "note": "note"}
-
-
-def _restarts(told: Mapping[str, Any]) -> str:
-    used, allowed = told.get("restarts", 0), told.get("max_restarts", 0)
-    return f"{used} of {'any' if allowed < 0 else allowed}" if allowed else str(used)
 
 
 def _numbers(cores: Sequence[int]) -> str:
@@ -83,22 +71,9 @@ def _numbers(cores: Sequence[int]) -> str:
     return ",".join("-".join(map(str, run)) for run in runs)
 
 
-def _note(state: str, told: Mapping[str, Any]) -> str:
-    if state == "pending":
-        return str(told.get("reason") or "")
-    if state not in ("dead", "restarting"):
-        return ""
-    if told.get("failure"):
-        return "its __init__ raised: any call shows the traceback"
-    if told.get("killed"):
-        return f"killed: {told['killed']}".replace("`", "")
-    if told.get("intent") == "shut down":
-        return "shut down from JupyterLab, or by another Jupyter client"
-    if told.get("intent"):
-        return "left by itself, or its last handle has gone"
-    if told.get("signal"):
-        return f"killed by {signal.Signals(told['signal']).name}"
-    return f"exit code {told['exitcode']}" if told.get("exitcode") is not None else ""
+def _note(told: Mapping[str, Any]) -> str:
+    why = reason_of(told)
+    return f"{why}: any call shows the traceback" if told.get("failure") else why
 
 
 class ActorTable:

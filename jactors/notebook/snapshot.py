@@ -30,6 +30,7 @@ _COLOURS = {
     "stopped": "#8a5fc0",
     "silent": "#8a5fc0",
     "dead": "#c23b33",
+    "alive": "#3a9a4b",
 }
 
 _HEADINGS = ("actor", "class", "state", "runs", "queued", "done", "failed", "calls/s", "p50", "p95", "CPU", "memory")
@@ -61,7 +62,8 @@ class Snapshot:
         for title, table in (
             ("calls", _edges(self.picture)),
             ("resources", _resources(self.picture)),
-            ("deaths", _deaths(self.picture)),
+            ("crashes", _deaths(self.picture, ("crash",))),
+            ("ended or restarted on request", _deaths(self.picture, ("killed", "restart"))),
         ):
             if table.rows:
                 parts.append((title, table))
@@ -200,7 +202,7 @@ def _resources(picture: Mapping[str, Any]) -> Table:
     return Table(("resource", "free", "of", "held by"), rows)
 
 
-def _deaths(picture: Mapping[str, Any]) -> Table:
+def _deaths(picture: Mapping[str, Any], kinds: tuple[str, ...]) -> Table:
     rows = [
         (
             time.strftime("%H:%M:%S", time.localtime(death["at"])),
@@ -208,7 +210,7 @@ def _deaths(picture: Mapping[str, Any]) -> Table:
             str(death["incarnation"]),
             _short(str(death["died_of"] or "")),
         )
-        for death in picture["deaths"][-_ROWS:]
+        for death in [each for each in picture["deaths"] if each["kind"] in kinds][-_ROWS:]
     ]
     return Table(("at", "actor", "incarnation", "died of"), rows)
 

@@ -76,7 +76,7 @@ def test_list_shows_the_actors_of_all_sessions(session, counter, keeper, capsys)
     assert code == 0 and head.split()[:5] == ["ID", "CLASS", "NAME", "NAMESPACE", "STATE"]
     (mine,), (theirs,) = ([row for row in rows if name in row] for name in ("tally", "keeper"))
     assert mine.startswith(counter._actor_id.hex()[:8]) and f"{session['address']} (driver {os.getpid()})" in mine
-    assert "ALIVE" in theirs and "(no driver)" in theirs and theirs.endswith("detached")
+    assert " alive " in theirs and "(no driver)" in theirs and theirs.endswith("detached")
     assert run(capsys, "list", command=actors)[1].splitlines()[0] == head
 
 
@@ -87,13 +87,13 @@ def test_list_says_all_that_is_known_as_json(session, counter, capsys):
 
 
 def test_list_tells_of_the_dead_when_asked(session, capsys):
-    dead = Counter.options(name="dead").remote()
+    dead = Counter.options(name="gone").remote()
     dead.add()
     jactors.kill(dead)
     with pytest.raises(jactors.exceptions.ActorDiedError):
         dead.add()
-    assert " dead " not in run(capsys, "list")[1]
-    assert "DEAD" in next(line for line in run(capsys, "list", "--all")[1].splitlines() if " dead " in line)
+    assert " gone " not in run(capsys, "list")[1]
+    assert " dead " in next(line for line in run(capsys, "list", "--all")[1].splitlines() if " gone " in line)
 
 
 def test_the_command_line_starts_no_session(run_cli):

@@ -11,6 +11,7 @@ import pytest
 
 import jactors
 from jactors import session
+from jactors.actors.exhibit import Exhibit
 from jactors.actors.gallery import gallery
 from jactors.errors import JactorsError
 from jactors.notebook.snapshot import snapshot
@@ -164,14 +165,35 @@ def test_a_death_is_told_and_the_next_incarnation_is_watched(watched, make):
     shown(watched, actor, state="idle", incarnation=1)
     os.kill(actor.pid(), signal.SIGKILL)
     told = shown(watched, actor, state="idle", incarnation=2)
-    assert told["restarts"] == 1 and told["done"] == 0
+    assert (told["restarts"], told["asked"], told["done"]) == (1, 0, 0)
     (death,) = [death for death in watched.picture()["deaths"] if death["label"] == "mortal"]
-    assert (death["incarnation"], death["signal"], death["id"]) == (1, signal.SIGKILL, told["id"])
+    assert (death["incarnation"], death["signal"], death["kind"]) == (1, signal.SIGKILL, "crash")
+    assert death["id"] == told["id"]
     assert death["at"] <= time.time() and death["died_of"]
     os.kill(actor.pid(), signal.SIGKILL)
     told = shown(watched, actor, state="dead")
     assert told["pid"] is None and told["reason"]
     assert len([death for death in watched.picture()["deaths"] if death["label"] == "mortal"]) == 2
+
+
+def test_what_was_asked_for_is_told_apart_from_a_crash(watched, make):
+    actor, released = make(name="asked"), make(name="released")
+    jactors.get([actor.pid.remote(), released.pid.remote()])
+    session.current().restart(actor._actor_id.hex(), reason="`the test`")
+    told = shown(watched, actor, state="idle", incarnation=2)
+    assert (told["restarts"], told["asked"]) == (0, 1)
+    (statistics,) = [each for each in jactors.statistics() if each.name == "asked"]
+    assert (statistics.restarts, statistics.restarts_asked) == (0, 1)
+    assert "0 of 1, 1 asked" in repr(jactors.statistics())
+    jactors.kill(actor)
+    shown(watched, actor, state="dead")
+    released.__ray_terminate__.remote()
+    shown(watched, released, state="dead")
+    deaths = [death for death in watched.picture()["deaths"] if death["label"] in ("asked", "released")]
+    assert [(death["kind"], death["died_of"]) for death in deaths] == [
+        ("restart", "it was restarted by `the test`"),
+        ("killed", "it was killed by `jactors.kill`"),
+    ]
 
 
 def test_a_pending_one_says_what_it_waits_for(watched, make):
@@ -185,6 +207,8 @@ def test_a_stopped_one_is_shown_as_stopped(watched, make):
     pid = actor.pid()
     os.kill(pid, signal.SIGSTOP)
     assert "kill -CONT" in shown(watched, actor, state="stopped")["reason"]
+    (statistics,) = [each for each in jactors.statistics(timeout=0) if each.actor_id == actor._actor_id.hex()]
+    assert statistics.state == "stopped"
     os.kill(pid, signal.SIGCONT)
     shown(watched, actor, state="idle")
 
@@ -230,15 +254,26 @@ def test_two_watch_and_one_leaves(watched, make):
     shown(watched, actor, state="idle", done=2)
 
 
-def test_an_idle_session_says_nothing(watched, make):
-    actor = make()
-    actor.pid()
-    shown(watched, actor, state="idle", done=1)
-    watched.picture()
-    time.sleep(1.0)  # what was under way comes to rest; not a race: nothing may come at all
-    before = watched.picture()["version"]
-    time.sleep(1.0)
-    assert watched.picture()["version"] == before
+def test_an_idle_actor_says_nothing_while_another_does(watched, make, monkeypatch):
+    idle, other = make(), make()
+    said = []
+    told = Exhibit._on_news
+    monkeypatch.setattr(Exhibit, "_on_news", lambda self, status: (said.append(self.actor_id), told(self, status)))
+    with gallery() as fresh:
+
+        def hear_of_other():  # it speaks at most once an interval: so one has passed
+            shown(fresh, other, done=other.pid() and len(done) + 1)
+            done.append(True)
+
+        done = []
+        idle.pid()
+        shown(fresh, idle, state="idle", done=1)
+        for _ in range(2):
+            hear_of_other()
+        before = said.count(idle._actor_id.hex())
+        for _ in range(3):
+            hear_of_other()
+        assert said.count(idle._actor_id.hex()) == before > 0
 
 
 def test_without_a_session_none_is_started(monkeypatch):

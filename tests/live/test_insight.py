@@ -159,16 +159,16 @@ def test_an_actor_that_somebody_else_has_made_is_among_them(make):
     assert handle.pid() == child.pid
 
 
-def test_a_stopped_actor_is_silent_and_holds_up_nobody(make):
+def test_a_stopped_actor_is_shown_as_stopped_and_holds_up_nobody(make):
     actor, other = make(), make()
     other.pid()
     os.kill(pid := actor.pid(), signal.SIGSTOP)
-    told = insight.statistics(actor, timeout=0.05)
-    assert (told.state, told.done, told.pid) == ("silent", None, pid)
-    everybody = {each.actor_id: each.state for each in jactors.statistics(timeout=2.0)}
-    assert everybody[actor._actor_id.hex()] == "silent" and everybody[other._actor_id.hex()] == "idle"
+    told = until(lambda: (each := insight.statistics(actor, timeout=0.05)).state == "stopped" and each)
+    assert (told.done, told.pid) == (None, pid) and "kill -CONT" in told.reason
+    everybody = {each.actor_id: each.state for each in jactors.statistics(timeout=PATIENCE)}  # it is not waited for
+    assert everybody[actor._actor_id.hex()] == "stopped" and everybody[other._actor_id.hex()] == "idle"
     os.kill(pid, signal.SIGCONT)
-    assert insight.statistics(actor, timeout=PATIENCE).state == "idle"
+    until(lambda: insight.statistics(actor, timeout=PATIENCE).state == "idle")
 
 
 def test_a_dead_actor_says_what_it_died_of(make):

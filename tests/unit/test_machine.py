@@ -187,7 +187,8 @@ def test_a_kill_as_if_it_had_crashed_ends_what_has_no_restart_left():
 @pytest.mark.parametrize("how", [Restart("you"), Leaving("restart")])
 def test_a_restart_on_request_uses_none_up_and_is_none_of_a_stillborn(how):
     life, _ = after(Granted(), Alive(), how, Exited(exitcode=0, signal=None), max_restarts=0)
-    assert (life.state, life.restarts, life.intent, life.stillborn) == (R, 0, None, 0)
+    assert (life.state, life.restarts, life.asked, life.intent, life.stillborn) == (R, 0, 1, None, 0)
+    assert life.killed.startswith("it was restarted")
     assert step(life, Due())[0].state is S
 
 

@@ -101,15 +101,16 @@ def test_no_rows_no_table():
         (
             {"state": "DEAD", "exitcode": 0, "intent": "exit_actor"},
             "dead",
-            "left by itself, or its last handle has gone",
+            "exit_actor() is called",
         ),
-        ({"state": "DEAD", "signal": 9, "killed": "`jactors.kill`"}, "dead", "killed: jactors.kill"),
+        ({"state": "DEAD", "signal": 9, "killed": "`jactors.kill`"}, "dead", "it was killed by `jactors.kill`"),
         (
             {"state": "DEAD", "exitcode": 1, "failure": "00"},
             "dead",
             "its __init__ raised: any call shows the traceback",
         ),
-        ({"state": "DEAD"}, "dead", ""),
+        ({"state": "ALIVE", "stopped": True, "reason": "is stopped"}, "stopped", "is stopped"),
+        ({"state": "DEAD"}, "dead", "unknown"),
         ({"state": "SOMETHING_NEW"}, "something_new", ""),
     ],
 )
@@ -123,6 +124,7 @@ def test_what_is_not_held_is_not_shown():
     gone = ActorRow.of(dead(cores=[0], gpus=["0"]))  # the supervisor still knows what it had
     assert (gone.cores, gone.gpus) == ("-", "-")
     assert ActorRow.of(told(max_restarts=-1, restarts=7)).restarts == "7 of any"
+    assert ActorRow.of(told(restarts=0, asked=2)).restarts == "0, 2 asked"
 
 
 # ---------------------------------------------------------------- the line

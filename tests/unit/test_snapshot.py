@@ -53,7 +53,7 @@ def test_text_and_html_say_the_same():
 
 def test_nothing_in_it_runs_or_is_loaded_and_texts_of_the_users_are_escaped():
     evil = actor(label=EVIL, reason=EVIL, running=[{"method": EVIL}], **{"class": EVIL})
-    death = {"at": 0.0, "label": EVIL, "incarnation": 1, "died_of": EVIL}
+    death = {"at": 0.0, "kind": "crash", "label": EVIL, "incarnation": 1, "died_of": EVIL}
     edge = {"from": EVIL, "to": evil["id"], "calls": 1, "rate": 0.1, "waiting": 0}
     bar = {"name": EVIL, "total": 1.0, "free": 0.0, "held": [{"id": "", "label": EVIL, "amount": 1}]}
     closer = {

@@ -52,7 +52,7 @@ def test_the_killed_are_not_shown_and_the_crashed_say_why():
     rows = look(
         View(),
         actor(1, state="dead", reason="it was killed by `jactors.kill`"),
-        actor(2, state="dead", reason="killed by SIGSEGV"),
+        actor(2, state="dead", reason="killed by SIGSEGV", crashed=True),
         actor(3, state="pending", reason="asks for 1 CPU"),
         now=0,
     )

@@ -17,7 +17,7 @@ const COLUMNS = [
     right: true,
     wide: 14,
   },
-  { key: "restarts", head: "restarts", sort: (a) => -a.restarts, right: true, wide: 8 },
+  { key: "restarts", head: "restarts", sort: (a) => -a.restarts - a.asked, right: true, wide: 8 },
   { key: "cpu", head: "CPU", sort: (a) => -(a.cpu ?? -1), text: (a) => (a.cpu == null ? "–" : `${Math.round(a.cpu)} %`), right: true, wide: 7 },
   { key: "rss", head: "memory", sort: (a) => -(a.rss ?? -1), text: (a) => bytes(a.rss) + (a.gpumem ? ` + ${bytes(a.gpumem)}` : ""), right: true, wide: 9 },
   { key: "pins", head: "cores · GPUs", sort: (a) => a.cores.join(), wide: 11 },
@@ -35,6 +35,7 @@ const ACTIONS = [
 ];
 const ACTS_OF_A_ROW = ["interrupt", "restart", "kill"];
 
+const restarted = (a) => (a.max_restarts ? `${a.restarts} of ${a.max_restarts < 0 ? "any" : a.max_restarts}` : String(a.restarts));
 const gone = (actor) => actor.state === "dead";
 
 function actionButtons(ops, ask) {
