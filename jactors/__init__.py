@@ -25,7 +25,7 @@ from jactors.actors import insight
 from jactors.actors.checkpoints import checkpoint, restore
 from jactors.actors.debug import post_mortem
 from jactors.actors.decorator import remote
-from jactors.actors.generator import ObjectRefGenerator
+from jactors.actors.generator import DynamicObjectRefGenerator, ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
 from jactors.actors.info import available_resources, cluster_resources, get_gpu_ids, get_runtime_context
 from jactors.actors.insight import statistics_of_all as statistics
@@ -44,6 +44,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ActorHandle",
     "ActorID",
+    "DynamicObjectRefGenerator",
     "JobID",
     "NodeID",
     "ObjectID",

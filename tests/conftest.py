@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.parity.index import by_test
+
 HERE = Path(__file__).parent
 
 #: The folders whose modules start processes, and must give them back.
@@ -48,6 +50,15 @@ def pytest_configure(config):
     for name, folder in FOLDERS.items():
         (root / folder).mkdir(mode=0o700)
         os.environ[name] = str(root / folder)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Mark what a bullet of RAY_API.md is seen to by: ``-m ray``, ``-k 3.wait``."""
+    about = by_test()
+    for item in items:
+        if ids := about.get(item.nodeid.partition("[")[0]):
+            item.add_marker(pytest.mark.ray(*ids))
+            item.extra_keyword_matches.update(ids)
 
 
 def pytest_unconfigure(config):

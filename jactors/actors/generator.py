@@ -12,8 +12,13 @@ from jactors.errors import GetTimeoutError
 from jactors.objects.refs import ObjectRef
 from jactors.objects.store import Entry
 from jactors.objects.stream import END, Stream
+from jactors.wire import pack
+from jactors.wire.payload import Packed
 
-__all__ = ["ObjectRefGenerator"]
+__all__ = ["DynamicObjectRefGenerator", "ObjectRefGenerator", "collected"]
+
+#: The index of the ref of all refs: behind all values, and before `Stream.end`.
+_ALL = 0xFFFFFFFE
 
 
 class ObjectRefGenerator:
@@ -110,3 +115,38 @@ class ObjectRefGenerator:
 
     def __repr__(self) -> str:
         return f"ObjectRefGenerator({self._stream.peek().id[:24].hex()})"
+
+
+class DynamicObjectRefGenerator:
+    """The refs of all values of a generator method that has ended: what ``num_returns="dynamic"`` comes to.
+
+    Deprecated in Ray: without it the refs come while the method runs.
+    """
+
+    def __init__(self, refs: list[ObjectRef[Any]]) -> None:
+        self._refs = refs
+
+    def __iter__(self) -> Iterator[ObjectRef[Any]]:
+        return iter(self._refs)
+
+    def __len__(self) -> int:
+        return len(self._refs)
+
+    def __repr__(self) -> str:
+        return f"DynamicObjectRefGenerator({len(self._refs)} refs)"
+
+
+def collected(stream: Stream) -> ObjectRef[DynamicObjectRefGenerator]:
+    """Return a ref that ends with the method, in the refs of all its values; the last one raises where it has."""
+    everything = Entry(stream.end.id[:24] + _ALL.to_bytes(4, "big"), stream.end.origin)
+
+    def collect(_: Entry) -> None:
+        refs = []
+        while (entry := stream.peek()).payload is not END:
+            refs.append(ObjectRef(entry))
+            stream.take()
+        everything.end(Packed(*pack.dumps(DynamicObjectRefGenerator(refs), what="the refs of a generator")))
+
+    stream.let_go()  # nobody takes them one by one
+    stream.end.on_end(collect)
+    return ObjectRef(everything)

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from jactors import session, trace
 from jactors.actors.arguments import pack_arguments
-from jactors.actors.generator import ObjectRefGenerator
+from jactors.actors.generator import ObjectRefGenerator, collected
 from jactors.actors.records import ActorStatistics
 from jactors.actors.shape import BUILT_IN, ClassShape, MethodShape
 from jactors.actors.sketch import Sketch
@@ -119,7 +119,7 @@ class ActorMethod:
     def _invoke(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = self._submit(args, kwargs)
         if call.stream is not None:
-            return ObjectRefGenerator(call.stream)
+            return collected(call.stream) if self._options.num_returns == "dynamic" else ObjectRefGenerator(call.stream)
         if call.returns == 1:
             return ObjectRef(call.entries[0])
         return [ObjectRef(entry) for entry in call.entries] if call.returns else None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jactors.options import ActorOptions, MethodOptions
+from jactors.wire import pack
 from jactors.wire.backlog import Traffic
 
 __all__ = ["BUILT_IN", "ClassShape", "MethodShape", "method"]
@@ -29,8 +30,9 @@ def method(*args: Any, **options: Any) -> Any:
 
     Parameters
     ----------
-    num_returns : int
-        How many refs a call returns; the method returns as many values.
+    num_returns : int or str
+        How many refs a call returns; the method returns as many values. Of a generator method "streaming" (the
+        default), or "dynamic", Ray's old way: one ref, of the refs of all its values.
     concurrency_group : str
         The group of threads or tasks that it runs in.
     max_task_retries, retry_exceptions
@@ -95,6 +97,12 @@ class MethodShape:
         decorator = getattr(plain, "__ray_invocation_decorator__", None)
         return cls(name, parameters, doc, options, _generates(plain), _quick(parameters), decorator)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By value, whoever pickles: a handle may go through the user's own `pickle`, a decorator may be a lambda.
+        told = (self.name, self.parameters, self.doc, self.options, self.generator, self.quick)
+        wraps = self.decorator and pack.dumps_inband(self.decorator, what=f"the invocation decorator of {self.name}")
+        return _revived, (told, wraps)
+
     def signature(self) -> inspect.Signature:
         """Return the signature; defaults are shown as ``...``."""
         if self.parameters is None:
@@ -117,6 +125,10 @@ class MethodShape:
                 self.signature().bind(*args, **kwargs)
             except TypeError as error:
                 raise TypeError(f"{self.name}{self.signature()}: {error}") from None
+
+
+def _revived(told: tuple[Any, ...], wraps: bytes | None) -> MethodShape:
+    return MethodShape(*told, pack.loads(wraps) if wraps else None)
 
 
 _KINDS = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from jactors import session, trace
 from jactors.actors.arguments import pack_arguments
-from jactors.actors.generator import ObjectRefGenerator
+from jactors.actors.generator import ObjectRefGenerator, collected
 from jactors.actors.handle import STREAM
 from jactors.actors.shape import MethodShape
 from jactors.actors.taskpool import TASK, Task, pool_of
@@ -106,7 +106,7 @@ class RemoteFunction:
         trace.submitted.append((task, name, "", trace.now()))
         pool.submit(Task(submitted, needs, name, self._function.__qualname__), self._options)
         if stream is not None:
-            return ObjectRefGenerator(stream)
+            return collected(stream) if self._options.num_returns == "dynamic" else ObjectRefGenerator(stream)
         if returns == 1:
             return ObjectRef(entries[0])
         return [ObjectRef(entry) for entry in entries] if returns else None

@@ -8,7 +8,7 @@ the supervisor. It needs no server and no dashboard, and never starts a session 
 
 from __future__ import annotations
 
-from jactors.util import queue, state
+from jactors.util import actor_group, queue, state
 from jactors.util.iterate import as_completed, map_unordered
 from jactors.util.names import list_named_actors
 from jactors.util.pool import ActorPool
@@ -17,6 +17,7 @@ from jactors.util.serializers import deregister_serializer, register_serializer
 
 __all__ = [
     "ActorPool",
+    "actor_group",
     "as_completed",
     "deregister_serializer",
     "inspect_serializability",

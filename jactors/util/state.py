@@ -248,7 +248,9 @@ def _told(address: str | None, timeout: float) -> list[dict[str, Any]]:
 
 def _state_name(told: Mapping[str, Any]) -> str:
     state: str = told["state"]
-    return "PENDING_CREATION" if state == "STARTING" else state  # which Ray does not tell apart
+    if state == "STARTING":  # which Ray does not tell apart from what comes before it
+        return "RESTARTING" if told["incarnation"] > 1 else "PENDING_CREATION"
+    return state
 
 
 def _actor_state(told: dict[str, Any], *, detail: bool) -> ActorState:

@@ -218,7 +218,7 @@ class Link:
     def _call_roll(self) -> None:
         """Ask after calls of which nothing is heard. In the I/O thread."""
         with self._lock:
-            roll = self._roll.look(self._backlog.unanswered)
+            roll = self._roll.look(self._backlog.unanswered, len(self._backlog), self.window.label)
             if roll and self._dealer is not None and self._signer is not None:
                 content = {"incarnation": self.incarnation, "calls": [], "roll": roll}
                 _send_call(self._dealer, self._signer.pack(messages.CALL, content))

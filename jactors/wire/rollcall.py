@@ -17,6 +17,7 @@ Costs nothing while answers come within `PERIOD`; a busy actor finds one small m
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,11 +27,16 @@ from jactors.wire.call import Call
 
 __all__ = ["PERIOD", "RollCall", "gone"]
 
+log = logging.getLogger("jactors")
+
 #: Seconds between two looks at what is unanswered.
 PERIOD = 5.0
 
 #: Looks after which a roll call that was not answered is taken to be lost itself, and another is made.
 _PATIENCE = 10
+
+#: Pending calls that are worth a warning, where a look finds so many; then twice as many, and so on.
+_MANY = 5000
 
 
 class RollCall:
@@ -43,10 +49,18 @@ class RollCall:
         self._last: dict[int, list[int]] = {}
         self._asked: dict[int, list[int]] = {}
         self._number = 0
+        self._many = _MANY
         self._waits = 0
 
-    def look(self, sent: Mapping[int, Call]) -> list[object] | None:
-        """Return what to ask the actor, if there is something; `sent` are the calls that are unanswered now."""
+    def look(self, sent: Mapping[int, Call], pending: int = 0, label: str = "") -> list[object] | None:
+        """Return what to ask the actor, if there is something; `sent` are the calls that are unanswered now.
+
+        `pending` counts them and those that wait here. A burst that is soon over is not warned of.
+        """
+        if pending >= self._many:
+            self._many = 2 * pending
+            text = "%d calls of this process wait for %s: submit fewer at a time, or give it max_pending_calls"
+            log.warning(text, pending, label)
         late = {n: batch for n, batch in self._last.items() if n in sent and sent[n].batch is batch}
         self._last = {number: call.batch for number, call in sent.items()}
         self.due = bool(sent)

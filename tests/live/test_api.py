@@ -485,6 +485,15 @@ def test_a_decorator_of_the_invocation(session):
     assert [value for value, _ in results] == [3, 12] and results[0][1] != os.getpid()
     assert actor.use(other) == [7, 14]  # in every caller
 
+    class Locally:
+        def add(self, a):
+            return a
+
+        add.__ray_invocation_decorator__ = lambda invocation: lambda args, kwargs: invocation((args[0] + 1,), kwargs)
+
+    local = jactors.remote(Locally).remote()
+    assert jactors.get(pickle.loads(pickle.dumps(local)).add.remote(1)) == 2  # a lambda is pickled by value
+
 
 def test_built_in_methods(session):
     counter = Counter.remote(3)

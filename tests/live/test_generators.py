@@ -396,6 +396,19 @@ def test_num_returns_streaming_needs_a_generator(actor):
         actor.plain.options(num_returns="streaming")
 
 
+@EACH
+def test_num_returns_dynamic_is_one_ref_of_all(actor):
+    """RAY_API 7: "dynamic" deprecated (one ref -> DynamicObjectRefGenerator)."""
+    ref = actor.count.options(num_returns="dynamic").remote(3)
+    everything = got(ref)
+    assert type(everything) is jactors.DynamicObjectRefGenerator and len(everything) == 3
+    assert got(list(everything)) == [0, 1, 2]
+    *there, failed = got(actor.count.options(num_returns="dynamic").remote(3, fail_at=2))
+    assert got(there) == [0, 1]
+    with pytest.raises(ValueError, match="at 2"):
+        got(failed)
+
+
 def test_num_returns_of_the_decorator(session):
     @jactors.remote
     class Two:

@@ -53,6 +53,14 @@ def test_looks_go_on_while_something_is_unanswered():
     assert not roll.due
 
 
+def test_many_unanswered_calls_are_warned_of_once_and_again_when_twice_as_many(caplog):
+    """RAY_API 5: Warning at 5000/10000 pending calls."""
+    roll = RollCall()
+    for pending in (4999, 5000, 5001, 9999, 10_000, 10_001, 5000):
+        roll.look({}, pending, "Counter pid=1")
+    assert [record.args for record in caplog.records] == [(5000, "Counter pid=1"), (10_000, "Counter pid=1")]
+
+
 def test_how_it_ends():
     with pytest.raises(ActorUnavailableError, match=r"(?s)Counter.*lost on its way.*may or may not"):
         gone("ab" * 16, "Counter pid=1").load()
