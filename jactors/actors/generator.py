@@ -141,7 +141,7 @@ def collected(stream: Stream) -> ObjectRef[DynamicObjectRefGenerator]:
     everything = Entry(stream.end.id[:24] + _ALL.to_bytes(4, "big"), stream.end.origin)
 
     def collect(_: Entry) -> None:
-        refs = []
+        refs: list[ObjectRef[Any]] = []
         while (entry := stream.peek()).payload is not END:
             refs.append(ObjectRef(entry))
             stream.take()

@@ -128,7 +128,8 @@ class MethodShape:
 
 
 def _revived(told: tuple[Any, ...], wraps: bytes | None) -> MethodShape:
-    return MethodShape(*told, pack.loads(wraps) if wraps else None)
+    decorator = pack.loads(wraps) if wraps else None
+    return MethodShape(*told, decorator=decorator)
 
 
 _KINDS = (

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jactors.actors.decorator import remote
+from jactors.actors.decorator import ActorClass, remote
 from jactors.actors.handle import ActorHandle
 from jactors.actors.verbs import get, kill, wait
 
@@ -69,7 +69,7 @@ class ActorGroup:
         self.actors: list[ActorWrapper] = []
         self.num_actors = num_actors
         options = {"num_cpus": num_cpus_per_actor, "num_gpus": num_gpus_per_actor, "resources": resources_per_actor}
-        self._remote_cls = remote(**options)(actor_cls)
+        self._remote_cls: ActorClass[Any] = remote(**options)(actor_cls)
         self._init_args = tuple(init_args or ())
         self._init_kwargs = dict(init_kwargs or {})
         self.start()
