@@ -99,9 +99,8 @@ class MethodShape:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By value, whoever pickles: a handle may go through the user's own `pickle`, a decorator may be a lambda.
-        told = (self.name, self.parameters, self.doc, self.options, self.generator, self.quick)
         wraps = self.decorator and pack.dumps_inband(self.decorator, what=f"the invocation decorator of {self.name}")
-        return _revived, (told, wraps)
+        return _revived, (self.name, self.parameters, self.doc, self.options, self.generator, self.quick, wraps)
 
     def signature(self) -> inspect.Signature:
         """Return the signature; defaults are shown as ``...``."""
@@ -127,9 +126,10 @@ class MethodShape:
                 raise TypeError(f"{self.name}{self.signature()}: {error}") from None
 
 
-def _revived(told: tuple[Any, ...], wraps: bytes | None) -> MethodShape:
-    decorator = pack.loads(wraps) if wraps else None
-    return MethodShape(*told, decorator=decorator)
+def _revived(*told: Any) -> MethodShape:
+    *fields, wraps = told
+    fields.append(pack.loads(wraps) if wraps else None)
+    return MethodShape(*fields)
 
 
 _KINDS = (
