@@ -318,7 +318,8 @@ def letting_go() -> Iterator[None]:
     """While a task waits for others, they may have the resources that it holds; elsewhere nothing."""
     actor = current_actor()
     if actor is None or actor.class_name != WORKER:
-        if actor is not None and not _warned and _get_running_loop() is not None:
+        in_loop = actor is not None and not _warned and _get_running_loop() is not None
+        if in_loop and current_call.get() is not None:  # a cell waits as it likes
             _warn_of_blocking()
         yield
         return

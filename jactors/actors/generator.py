@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from jactors import session
 from jactors.errors import GetTimeoutError
-from jactors.objects.refs import ObjectRef
+from jactors.objects.refs import ObjectRef, awaiting
 from jactors.objects.store import Entry
 from jactors.objects.stream import END, Stream
 from jactors.wire import pack
@@ -66,7 +66,8 @@ class ObjectRefGenerator:
 
             entry.on_end(ring)
             try:
-                await there.wait()
+                with awaiting(entry):
+                    await there.wait()
             finally:
                 entry.forget(ring)
         if entry.payload is END:

@@ -107,7 +107,7 @@ class _Life:
         self._be_debugged(kernel)
         kernel.actor = self._instance
         kernel.process = session.process
-        self._app.iopub_thread.listen(kernel.news.on_subscription)
+        self._app.iopub_thread.listen(kernel.on_topic)
         signal.signal(signal.SIGINT, self._instance.interrupts.on_sigint)
         signal.signal(signal.SIGTERM, self._on_sigterm)
         self._app.kernel.on_shutdown = self._on_shutdown

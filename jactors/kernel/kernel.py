@@ -156,17 +156,26 @@ class ActorKernel(IPythonKernel):
             return {None: InlineLane(bench)}
         return {group: ThreadLane(bench, size, group or "call") for group, size in sizes.items()}
 
+    def _of_a_cell(self) -> bool:
+        """Return whether what asks is a cell, and no method, nor a thread that one has started."""
+        return self.accounts.cell_since is not None and current_call.get() is None
+
     def raw_input(self, prompt: str = "") -> str:
         """Ask whoever waits: for a call, its caller; for a cell, its page."""
-        if current_call.get() is None:
+        if self._of_a_cell():
             return str(super().raw_input(prompt))
         return self.questions.ask(str(prompt))
 
     def getpass(self, prompt: str = "", stream: Any = None, *, echo_char: str | None = None) -> str:
         """Ask likewise, without showing the answer."""
-        if current_call.get() is None:
+        if self._of_a_cell():
             return str(super().getpass(prompt, stream))
         return self.questions.ask(str(prompt), password=True)
+
+    def on_topic(self, frame: bytes) -> None:
+        """Somebody subscribes to a topic of iopub, or does so no more. In the iopub thread."""
+        self.news.on_subscription(frame)
+        self.questions.on_subscription(frame)
 
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:  # noqa: FBT001 - ipykernel's signature
         """A client has sent ``shutdown_request``; the loops stop when what runs has ended."""

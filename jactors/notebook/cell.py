@@ -30,7 +30,7 @@ from jactors.errors.interrupt import interrupted
 from jactors.links import death_of
 from jactors.notebook.stage import CellError, Part, Stage
 from jactors.notebook.target import told_of
-from jactors.wire import messages, pack
+from jactors.wire import messages, pack, questions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,7 @@ class _Run:
 
     def run(self, *, now: float | None) -> None:
         """Run to the end; what went wrong is in the parts."""
+        questions.join(self)
         for part in self._parts:
             self._relay.divert(part.token, lambda *what, part=part: self._on_output(part, *what))
         try:
@@ -91,8 +92,13 @@ class _Run:
         asked = link.ask("actor_glance_request", content, timeout=now)
         asked.add_done_callback(lambda answer: self._events.put((part, "glanced", answer)))
 
+    def wake(self) -> None:
+        """Another actor, which the cell has called, asks something: see `jactors.wire.questions`."""
+        self._events.put((self._parts[0], "asked", None))
+
     def _wait(self) -> None:
         while not all(part.done for part in self._parts):
+            questions.answer()
             soonest = min(part.until for part in self._parts if not part.done)
             try:
                 part, kind, what = self._events.get(
@@ -106,7 +112,7 @@ class _Run:
                     part.idle = True
                     self._settle(part)
                 continue
-            if not part.done:
+            if not part.done and kind != "asked":
                 getattr(self, f"_on_{kind}")(part, what)
                 self._settle(part)
 

@@ -46,7 +46,7 @@ def install(kernel: Any) -> None:
 
 
 def _stop_awaited(cell: Mapping[str, Any]) -> None:
-    entries = list(awaited.values())
+    entries = [each.entry for each in list(awaited.values())]
     if entries and session.is_initialized() and os.environ.get("JACTORS_INTERRUPT_AWAITED", "1") != "0":
         stopped = stop(entries, session.current().links.told)
         if stopped is not None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Generator
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from jactors.ids import JobID, ObjectID, TaskID
 from jactors.objects.store import Entry
 
-__all__ = ["ObjectRef", "RefRuntime", "awaited", "bind"]
+__all__ = ["ObjectRef", "RefRuntime", "awaited", "awaiting", "bind", "on_await"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -48,8 +49,31 @@ def bind(runtime: Callable[[], RefRuntime]) -> None:
     _runtime = runtime
 
 
-#: What is awaited in this process at the moment, for whoever presses the stop button.
-awaited: dict[object, Entry] = {}
+class Awaited(NamedTuple):
+    """What a task awaits, and in which loop."""
+
+    entry: Entry
+    loop: asyncio.AbstractEventLoop
+
+
+#: What is awaited in this process at the moment, for whoever presses the stop button, or is asked something.
+awaited: dict[object, Awaited] = {}
+
+#: Told, in the thread of its loop, that something more is awaited: while a question is open.
+on_await: list[Callable[[], object]] = []
+
+
+@contextmanager
+def awaiting(entry: Entry) -> Iterator[None]:
+    """Say that the running task awaits `entry`."""
+    key = object()
+    awaited[key] = Awaited(entry, asyncio.get_running_loop())
+    for tell in tuple(on_await):
+        tell()
+    try:
+        yield
+    finally:
+        del awaited[key]
 
 
 class ObjectRef(Generic[T_co]):
@@ -128,8 +152,10 @@ class ObjectRef(Generic[T_co]):
         return asyncio.wrap_future(self.future())
 
     def __await__(self) -> Generator[Any, None, T_co]:
-        key = object()
-        awaited[key] = self._entry
+        key = object()  # `awaiting`, but for its 1 µs
+        awaited[key] = Awaited(self._entry, asyncio.get_running_loop())
+        for tell in tuple(on_await):
+            tell()
         try:
             return (yield from self.as_future())
         finally:

@@ -3,24 +3,34 @@
 ::
 
     actor: input() ─▶ iopub, behind all it has printed ─▶ window ─▶ `put` ─▶ wakes the main thread, if it waits
-                                                                     │
+                                                             │       │
+                        in an actor that was called itself:  ▼       │
+                        `upward`, to its own caller by its iopub     │
     actor: goes on ◀── control ◀── input() here, in the cell that waits ◀┘
 
-The main thread answers, while it waits for a result: there a notebook asks its page, and a script its terminal. Where
-it does not wait, the question stays open until it does; the method is blocked meanwhile, and can be interrupted.
+The main thread answers, while it waits for a result: by `get` and the like, or by ``await``. There a notebook asks its
+page, and a script its terminal; of a script whose main thread does not wait, another thread that does. Where nobody
+waits, the question stays open until somebody does; the method is blocked meanwhile, and can be interrupted.
+
+An actor never answers what it can pass on: whoever has begun it all is asked, whatever the actors between do meanwhile.
 """
 
 from __future__ import annotations
 
 import builtins
 import getpass
+import signal
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+from weakref import WeakSet
 
-__all__ = ["Question", "answer", "drop", "is_open", "open_questions", "put", "wake_main"]
+from jactors.objects import refs
+
+__all__ = ["Question", "Upward", "answer", "bind", "drop", "is_open", "join", "open_questions", "put", "urge"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,24 +42,84 @@ class Question:
     number: int
     prompt: str
     password: bool
+    #: The label of the actor whose method it is.
+    who: str
     #: Takes the answer, or why there is none.
-    reply: Callable[[dict[str, Any]], None]
+    reply: Callable[[Mapping[str, Any]], object]
 
 
-#: Appended to by the I/O thread, emptied by the main thread.
+class Sleeper(Protocol):
+    """Whatever blocks a thread that can `answer`."""
+
+    def wake(self) -> None:
+        """End the waiting, from any thread."""
+
+
+class Upward(Protocol):
+    """What passes questions on: the kernel of an actor."""
+
+    def relay(self, question: Question, header: Mapping[str, Any]) -> None:
+        """Ask the one who has called us under `header`."""
+
+    def withdraw(self, source: Any, number: int | None) -> None:
+        """Nobody wants to know any more; see `drop`."""
+
+
+#: Appended to by the I/O thread, emptied by the thread that answers.
 open_questions: deque[Question] = deque()
 
-#: Ends the waiting of the main thread; set by its waiter.
-wake_main: list[Callable[[], None]] = []
+#: What waits where a question can be answered: woken when there is one. Under the lock.
+_sleepers: WeakSet[Sleeper] = WeakSet()
+_lock = threading.Lock()
 
+_upward: list[Upward] = []
 _main = threading.main_thread().ident
+_asking = threading.Lock()
+
+#: Questions that the main thread has not answered in time: any thread of a script may.
+_late: set[int] = set()
 
 
-def put(question: Question) -> None:
-    """A question has come."""
+def bind(upward: Upward) -> None:
+    """Say, once, who passes on what calls of an actor are asked."""
+    _upward[:] = [upward]
+
+
+def join(sleeper: Sleeper) -> None:
+    """Wake `sleeper`, as long as there is one, whenever a question comes."""
+    with _lock:
+        _sleepers.add(sleeper)
+
+
+def put(question: Question, header: Mapping[str, Any]) -> None:
+    """A question has come, for a call that was made under `header`. In the I/O thread."""
+    if _upward and "caller" in header:
+        _upward[0].relay(question, header)
+        return
     open_questions.append(question)
-    for wake in wake_main:
-        wake()
+    if _answer_soon not in refs.on_await:
+        refs.on_await.append(_answer_soon)
+    _wake()
+
+
+def _wake() -> None:
+    with _lock:
+        sleepers = list(_sleepers)
+    for sleeper in sleepers:
+        sleeper.wake()
+    for loop in {each.loop for each in list(refs.awaited.values())}:
+        try:
+            loop.call_soon_threadsafe(_answer_between_steps)
+        except RuntimeError:
+            pass  # it was closed a moment ago
+
+
+def urge() -> None:
+    """What is still open has waited for the main thread long enough: of a script, any thread that waits may answer."""
+    late = {id(each) for each in list(open_questions)}
+    if late and "ipykernel" not in sys.modules:  # there, a thread has no page to ask
+        _late.update(late)
+        _wake()
 
 
 def drop(source: Any, number: int | None = None) -> None:
@@ -60,6 +130,8 @@ def drop(source: Any, number: int | None = None) -> None:
                 open_questions.remove(question)
             except ValueError:
                 pass  # it is being asked right now; the answer goes nowhere
+    for upward in _upward:
+        upward.withdraw(source, number)
 
 
 def is_open(source: Any, number: int) -> bool:
@@ -67,16 +139,64 @@ def is_open(source: Any, number: int) -> bool:
     return any(each.source is source and each.number == number for each in list(open_questions))
 
 
+def _mine() -> bool:
+    """Return whether this thread may answer what is open."""
+    return threading.get_ident() == _main or any(id(each) in _late for each in list(open_questions))
+
+
 def answer() -> None:
-    """Ask the user all that is open. In the main thread; KeyboardInterrupt goes to whoever waits."""
+    """Ask the user all that is open. KeyboardInterrupt goes to the method that asks, and to whoever waits here."""
+    if not _mine() or not _asking.acquire(blocking=False):
+        return
+    try:
+        while open_questions:
+            try:
+                question = open_questions.popleft()
+            except IndexError:
+                break  # withdrawn
+            _late.discard(id(question))
+            _ask(question)
+    finally:
+        _asking.release()
+        if not open_questions and _answer_soon in refs.on_await:
+            refs.on_await.remove(_answer_soon)
+
+
+def _ask(question: Question) -> None:
+    try:
+        ask = getpass.getpass if question.password else builtins.input
+        question.reply({"value": ask(question.prompt)})
+    except EOFError:
+        question.reply({"refused": "there is nobody to answer: the caller's standard input has ended", "eof": True})
+    except KeyboardInterrupt:
+        question.reply({"interrupted": True})
+        raise
+    except Exception as error:
+        question.reply({"refused": f"the caller cannot ask its user: {error}"})
+
+
+def _answer_soon() -> None:
+    """Something begins to be awaited while a question is open."""
+    import asyncio
+
+    asyncio.get_running_loop().call_soon(_answer_between_steps)
+
+
+def _answer_between_steps() -> None:
+    """Ask in the thread of an event loop, which stands still as it does for an `input()` of the cell's own.
+
+    The loop must not end by KeyboardInterrupt: what SIGINT does in it is done behind the question.
+    """
     if threading.get_ident() != _main:
         return
-    while open_questions:
-        question = open_questions.popleft()
-        try:
-            ask = getpass.getpass if question.password else builtins.input
-            question.reply({"value": ask(question.prompt)})
-        except EOFError:
-            question.reply({"refused": "there is nobody to answer: the caller's standard input has ended"})
-        except Exception as error:
-            question.reply({"refused": f"the caller cannot ask its user: {error}"})
+    old = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupted = False
+    try:
+        answer()
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        signal.signal(signal.SIGINT, old)
+    if interrupted and callable(old):
+        old(signal.SIGINT, None)

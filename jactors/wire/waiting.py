@@ -78,8 +78,7 @@ class Waiter:
         waiter: Waiter | None = getattr(cls._local, "waiter", None)
         if waiter is None:
             waiter = cls._local.waiter = cls()
-            if waiter._thread == threading.main_thread().ident:
-                questions.wake_main[:] = [waiter.wake]
+            questions.join(waiter)
         waiter.clear()
         return waiter
 

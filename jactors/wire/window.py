@@ -22,7 +22,7 @@ from jactors.wire.io import IOThread
 from jactors.wire.relay import Relay
 from jactors.wire.visit import Visit
 
-__all__ = ["NEWS", "Window"]
+__all__ = ["CALLER", "NEWS", "Window"]
 
 log = logging.getLogger("jactors")
 
@@ -31,6 +31,9 @@ _PATIENCE = 1.0
 
 #: The topic of an actor's status; to subscribe to it makes the actor publish it.
 NEWS = b"actor_news"
+
+#: What a caller subscribes to, with its own name: so the actor knows who is there to be asked. Nothing is published.
+CALLER = b"actor_caller:"
 
 #: Messages on iopub that somebody looks at; execute_input is not among them.
 _SHOWN = TYPES | {"stream", "display_data", "update_display_data", "clear_output", "error", "execute_result", "status"}
@@ -84,6 +87,8 @@ class Window:
         self._sub: zmq.Socket[bytes] | None = None
         self._signer: messages.Signer | None = None
         self.refused = 0
+        #: The numbers of the questions that have come: one may be sent twice.
+        self._asked: set[int] = set()
         #: The actor's socket knows of the subscription: what it publishes from now on is not missed.
         self._joined = False
         self._on_joined: Callable[[], object] | None = None
@@ -126,9 +131,11 @@ class Window:
     def connect(self, connection: Connection) -> None:
         """An incarnation listens: subscribe."""
         self._joined, self._on_joined = False, None
+        self._asked.clear()
         self.connection = connection
         self._signer = messages.Signer(connection.key, self._sender + new_token(4))
         self._sub = connection.socket(self._io.context, zmq.SUB, "iopub")
+        self._sub.setsockopt(zmq.SUBSCRIBE, CALLER + self._sender.encode())  # known before anything is heard
         self._sub.setsockopt(zmq.SUBSCRIBE, b"")
         if self._watchers:
             self._sub.setsockopt(zmq.SUBSCRIBE, NEWS)
@@ -208,24 +215,30 @@ class Window:
 
     def _question(self, message: messages.Message) -> None:
         """A method asks its caller something, or wants to know it no more."""
-        if self._relay.parents.mine(message.parent) is None:
+        header = self._relay.parents.mine(message.parent)
+        if header is None:
             return  # somebody else's call
         content = message.content
         number = int(content["number"])
         if content.get("withdrawn"):
             questions.drop(self, number)
             return
+        if number in self._asked:
+            return
+        self._asked.add(number)
 
         def reply(answer: Mapping[str, Any]) -> None:
             self._ask_actor("actor_answer_request", {"number": number, **answer})
 
         prompt, password = str(content["prompt"]), bool(content["password"])
-        questions.put(questions.Question(self, number, prompt, password, reply))
-        self._io.call_later(_PATIENCE, lambda: self._say_so(message, number))
+        who = str(content.get("who") or self.label)
+        questions.put(questions.Question(self, number, prompt, password, who, reply), header)
+        self._io.call_later(_PATIENCE, questions.urge)
+        self._io.call_later(1.5 * _PATIENCE, lambda: self._say_so(message, number, who))
 
-    def _say_so(self, message: messages.Message, number: int) -> None:
+    def _say_so(self, message: messages.Message, number: int, who: str) -> None:
         """Nobody waits for the call whose method asks: say under its cell how to answer."""
         if questions.is_open(self, number):
-            text = f"{self.label} waits for an answer: jactors.get(ref), in a cell of its own, asks you\n"
+            text = f"{who} waits for an answer: jactors.get(ref), in a cell of its own, asks you\n"
             told = replace(message, msg_type="stream", content={"name": "stderr", "text": text})
             self._relay.publish(told, self)

@@ -196,14 +196,57 @@ def test_it_asks_here(page):
     assert printed(outputs) == "hello Ada\n"
 
 
-def test_where_nobody_can_be_asked_it_says_so(notebook):
-    _, _, outputs = notebook(
-        "%load_ext jactors\nmute = jactors.remote(type('Mute', (), {})).options(name='mute').remote()",
-        "",
-        "%%actor mute\ninput('who? ')",
+def test_what_others_ask_that_it_calls_is_asked_here_as_well(page):
+    page.run(
+        """
+        import asyncio
+        class Curious:
+            def ask(self, what): return input(f"{what}? ")
+        curious = jactors.remote(Curious).options(name="curious").remote()
+        """
     )
-    assert "StdinNotImplementedError" in outputs[0].evalue
-    notebook("jactors.kill(mute)")
+    cells = (
+        "await curious.ask.remote('awaited')",
+        "await asyncio.gather(curious.ask.remote('awaited'))",
+        "%%actor one\njactors.get_actor('curious').ask('in an actor')",
+        "%%actor one\nawait jactors.get_actor('curious').ask.remote('awaited there')",
+        "%%actor one --now\njactors.get_actor('curious').ask('a look')",
+    )
+    page.run("%%actor one\nimport jactors")
+    for code in cells:
+        outputs = page.run(code, "Ada")
+        assert [content["prompt"] for kind, content in outputs if kind == "asked"], code
+        assert "Ada" in str(shown(outputs)), code
+
+
+def test_the_stop_button_on_a_question_stops_what_asks(page):
+    for code in ("await curious.ask.remote('stop me')", "curious.ask('stop me')"):
+        cell = page.begin(code)
+        page.client.get_stdin_msg(timeout=PATIENCE)
+        page.manager.interrupt_kernel()
+        outputs = page.end(cell)
+        assert failed(outputs)["ename"] in ("TaskCancelledError", "KeyboardInterrupt")
+        assert "interrupted Curious.ask" in failed(outputs)["evalue"] + printed(outputs, "stderr")
+    assert printed(page.run("print(curious.ask('still there'))", "yes")) == "yes\n"
+
+
+def test_where_nobody_can_be_asked_it_says_so(notebook):
+    outputs = notebook(
+        """
+        %load_ext jactors
+        class Mute:
+            def ask(self): return input("who? ")
+            def ask_other(self, other): return other.ask()
+        mute, other = jactors.remote(Mute).options(name="mute").remote(), jactors.remote(Mute).remote()
+        """,
+        "%%actor mute\ninput('who? ')",
+        "mute.ask()",
+        "await mute.ask_other.remote(other)",
+    )
+    for (output,) in outputs[1:]:
+        assert "this frontend does not support input requests" in output.evalue
+        assert "StdinNotImplementedError" in output.ename + output.evalue
+    notebook("jactors.kill(mute), jactors.kill(other)")
 
 
 def test_it_falls_into_line_and_a_look_does_not(page, tmp_path):

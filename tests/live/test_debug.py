@@ -14,6 +14,7 @@ from jactors import session as sessions
 
 ACTOR = """
     import jactors, sys
+    import jactors.wire.questions
     jactors.init(INIT)
     @jactors.remote
     class Counter:
@@ -47,10 +48,80 @@ def test_a_breakpoint_is_driven_from_the_caller(start):
     assert [line for line in out.splitlines() if line.split(") ")[-1] in ("2", "20")]
 
 
-def test_input_in_a_method_asks_the_caller(start):
-    out = answers(start, "    print('got', jactors.get([c.ask.remote()]))\n", "me\n")
+CHAIN = """
+    import asyncio, threading
+    from concurrent.futures import ThreadPoolExecutor
+    print("got", jactors.get([c.ask.remote()]))
+
+    class Between:
+        def __init__(self, below, name=None): self.below, self.name = below, name or input("born? ")
+        def ask(self): return jactors.get(self.below.ask.remote())
+        def stop(self): return self.below.add(7)
+        def aside(self):
+            thread = threading.Thread(target=lambda: setattr(self, "name", input("aside? ")))
+            thread.start(), thread.join()
+            return self.name
+    class Awaits(Between):
+        async def ask(self): return await self.below.ask.remote()
+
+    between = jactors.remote(Between).remote(c)
+    threads = jactors.remote(max_concurrency=2)(Between).remote(c, "threads")
+    awaits = jactors.remote(Awaits).remote(threads, "awaits")
+    print("chain", between.ask(), awaits.ask(), between.aside(), between.stop())
+    async def main():
+        print("awaited", await between.ask.remote())
+        ref = awaits.ask.remote()
+        while not QUESTIONS.open_questions: await asyncio.sleep(0.01)  # asked before it is awaited
+        print("late", await ref)
+    asyncio.run(main())
+    with ThreadPoolExecutor() as pool:
+        print("pool", *pool.map(lambda actor: actor.ask(), [between, awaits]))
+"""
+
+
+def test_input_in_a_method_asks_whoever_has_begun_it_all(start):
+    chain = CHAIN.replace("QUESTIONS", "jactors.wire.questions")
+    out = answers(start, chain, "me\nborn\none\ntwo\nthree\np n\nc\nfour\nfive\nsix\nseven\n")
     assert "got ['me!']" in out
     assert out.index("before") < out.index("name?")
+    assert "born? " in out and "aside? " in out and "ipdb> " in out
+    told = [" ".join(line.split()[-5:]) for line in out.splitlines() if "chain" in line]
+    assert told == ["chain one! two! three 70"]
+    assert "awaited four!" in out and "late five!" in out
+    assert sorted(out.split("pool ")[1].split()[:2]) == ["seven!", "six!"]
+
+
+def test_who_has_gone_cannot_be_asked_and_the_method_is_told(start, session):
+    @jactors.remote(max_concurrency=2)
+    class Between:
+        def __init__(self, below=None):
+            self.below, self.heard = below, []
+
+        def ask(self):
+            try:
+                return input("? ") if self.below is None else self.below.ask()
+            except Exception as error:
+                self.heard.append(f"{type(error).__name__}: {error}")
+                raise
+
+        def told(self):
+            return self.heard
+
+    below = Between.remote()
+    above = Between.options(name="asked").remote(below)
+    driver = start(f"""
+        import jactors
+        jactors.init(address={session["address"]!r}, namespace={session["namespace"]!r})
+        jactors.get_actor("asked").ask()
+    """)
+    assert driver.stdout.read(1) == "?"
+    driver.kill()
+    while not (heard := jactors.get(above.told.remote())):
+        pass
+    assert jactors.get(below.told.remote()) == [
+        "StdinNotImplementedError: there is nobody to ask: whoever made this call has gone"
+    ]
+    assert heard[0].startswith("TaskError(StdinNotImplementedError): ")
 
 
 def test_a_caller_without_input_says_so(start):
@@ -85,7 +156,7 @@ def test_nothing_has_failed(session):
     assert a.one() == 1
 
 
-def test_a_question_that_nobody_answers_is_interrupted(session):
+def test_a_method_that_asks_is_interrupted(session, monkeypatch):
     @jactors.remote
     class A:
         def ask(self):
@@ -95,11 +166,9 @@ def test_a_question_that_nobody_answers_is_interrupted(session):
             return 1
 
     a = A.remote()
-    ref = a.ask.remote()
-    while not jactors.wait([ref], timeout=0.05)[0]:
-        jactors.interrupt(a)
-    with pytest.raises((jactors.exceptions.TaskCancelledError, EOFError)):
-        jactors.get(ref)
+    monkeypatch.setattr("builtins.input", lambda prompt: jactors.interrupt(a) or "too late")
+    with pytest.raises(jactors.exceptions.TaskCancelledError):
+        a.ask()
     assert a.one() == 1
 
 
