@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 import types
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from jactors.errors import SerializationError
@@ -151,7 +151,7 @@ def _pickle(value: object) -> object:
 
 def _find(root: _Part, error: BaseException, trial: Callable[[object], object]) -> tuple[_Part, BaseException]:
     """Return the first refusing part, breadth first, that has no refusing part; and what it raised."""
-    deadline = time.monotonic() + _MAX_SECONDS
+    deadline = monotonic() + _MAX_SECONDS
     trials = 0
     refused: dict[int, bool] = {id(root.value): True}
     kept = [root.value]  # so that no id is given to a second object
@@ -170,7 +170,7 @@ def _find(root: _Part, error: BaseException, trial: Callable[[object], object]) 
             known = refused.get(id(child.value))
             if known is None:
                 trials += 1
-                if trials > _MAX_TRIALS or time.monotonic() > deadline:
+                if trials > _MAX_TRIALS or monotonic() > deadline:
                     return deepest
                 kept.append(child.value)
                 trouble = _try(trial, child.value)

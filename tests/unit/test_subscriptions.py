@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import queue
-import threading
+import asyncio
 
 import zmq
 from jupyter_client.session import Session
@@ -10,19 +9,21 @@ from jactors.kernel.app import _Subscribed
 
 
 def test_who_subscribed_before_anybody_listened_is_told_of_too():
-    with zmq.Context() as context, context.socket(zmq.SUB) as early, context.socket(zmq.SUB) as late:
-        published = context.socket(zmq.XPUB)
-        published.bind("inproc://iopub")
-        thread = _Subscribed(published, session=Session())
-        came, told = threading.Event(), queue.SimpleQueue()
-        thread.on_subscriber = came.set
-        thread.start()
-        for subscriber, topic in ((early, b"early"), (late, b"late")):
-            subscriber.subscribe(topic)
-            subscriber.connect("inproc://iopub")
-            assert came.wait(10)
-            if subscriber is early:
-                thread.listen(told.put)
-            assert told.get(timeout=10) == b"\1" + topic
-        thread.stop()
-        thread.close()
+    with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
+        iopub = context.socket(zmq.XPUB)
+        iopub.bind("inproc://iopub")
+        subscriber.connect("inproc://iopub")
+        thread = _Subscribed(iopub, session=Session())  # not started: its loop runs here, as far as it is told
+        told = []
+
+        async def until(true):
+            while not true():  # noqa: ASYNC110 - the loop is what is waited for
+                await asyncio.sleep(0)
+
+        subscriber.subscribe(b"early")
+        thread.io_loop.run_sync(lambda: until(lambda: thread.subscribed), timeout=10)
+        thread.listen(told.append)
+        subscriber.subscribe(b"late")
+        thread.io_loop.run_sync(lambda: until(lambda: len(told) == 2), timeout=10)
+        assert told == [b"\1early", b"\1late"]
+        thread.io_loop.close(all_fds=True)
