@@ -27,8 +27,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
+from typing import Any
 from weakref import WeakValueDictionary
 
 from jactors.context import current_actor
@@ -118,6 +119,27 @@ class Holds:
         """An incarnation has died, and all that it had answered has been read: what it handed over is not coming."""
         if self.own is not None:
             self.own.tell("void", actor_id=actor_id, incarnation=incarnation)
+
+    def again(self, watch: Watch, pins: Mapping[str, int]) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return what tells another supervisor all that this process holds there.
+
+        Parameters
+        ----------
+        pins : mapping
+            The marks of this process' values that others hold, or have held.
+
+        Returns
+        -------
+        said : list of dict
+            What is to be said at once.
+        loose : list of str
+            Of that, what nobody here holds: to be dropped when others have had time to say that they do.
+        """
+        holds = [hold for reference in self._known.valuerefs() if (hold := reference()) is not None]
+        held = {hold.key for hold in holds if hold.watch is watch}
+        said: list[dict[str, Any]] = [{"op": "hold", "key": key} for key in held - pins.keys()]
+        said += [{"op": "hold", "key": key, "mark": mark} for key, mark in pins.items()]
+        return said, [key for key in pins if key not in held]
 
     def _find(self, key: str, address: str) -> tuple[Hold, bool]:
         known = self._known.get(key)

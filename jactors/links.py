@@ -37,6 +37,9 @@ RETRY = 0.5
 #: Of an actor that is only observed.
 _UNKNOWN = Traffic()
 
+#: What an actor restarts after whose supervisor was killed.
+LOST = "the supervisor of its session was killed, and the actor with it"
+
 #: Actors of which the last state is remembered.
 _MEMORY = 2000
 
@@ -60,6 +63,8 @@ class Links:
         self.processes: dict[str, str] = {}
         #: Incarnations that have died and are about to end their calls. Of the I/O thread.
         self._ends: dict[str, Callable[[], None]] = {}
+        #: Told in the I/O thread that another session's supervisor has gone, and its address.
+        self.on_bereaved: Callable[[Watch, str], None] = lambda watch, _: self.give_up(watch, LOST)
         #: Told of every event, in the I/O thread: must not block.
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
         #: Who is told of an actor's new shape. Under the lock.
@@ -150,11 +155,16 @@ class Links:
                     self._io,
                     connect(address),
                     on_event=self.on_event,
-                    on_gone=lambda: self._lost(address),
+                    on_gone=lambda: self._on_gone(address),
                 )
                 watch.tell("introduce", process=self._sender)
                 self._others[address] = watch
             return watch
+
+    def _on_gone(self, address: str) -> None:
+        watch = self._others.get(address)
+        if watch is not None and self._closed is None:
+            self.on_bereaved(watch, address)
 
     def _ask(self, actor_id: str, watch: Watch) -> None:
         """Ask for the state of an actor, and for all that comes after."""
@@ -258,12 +268,35 @@ class Links:
         while len(self.told) > _MEMORY:
             self.told.pop(next(iter(self.told)))
 
-    def _lost(self, address: str) -> None:
-        """Another session's supervisor has gone, and its actors with it."""
-        lost = self._others.pop(address, None)
-        for actor_id, watch in list(self._watches.items()):
-            if watch is lost:
-                self._bury(actor_id, self._links[actor_id], {"reason": "the supervisor of its session has ended"})
+    def bereave(self, watch: Watch, reason: str) -> None:
+        """A supervisor was killed, and its actors with it: those that may restart wait for what the next one says."""
+        for _, told in self._told_by(watch):
+            if not _may_restart(told):
+                self.on_event({**told, "event": "state", "state": "DEAD", "reason": reason})
+
+    def reunite(self, watch: Watch) -> None:
+        """There is another supervisor: ask it for the actors of the first."""
+        for actor_id, told in self._told_by(watch):
+            if _may_restart(told):
+                self.on_event({**told, "event": "state", "state": "RESTARTING", "reason": LOST})
+                self._ask(actor_id, watch)
+
+    def _told_by(self, watch: Watch) -> list[tuple[str, dict[str, Any]]]:
+        """Return the living actors that a supervisor has told of, and what it was."""
+        found = []
+        for actor_id, _ in self.all():
+            told = self.told.get(actor_id)
+            theirs = self._watches.get(actor_id, self._holds.own) is watch
+            if theirs and told is not None and told["state"] != "DEAD":
+                found.append((actor_id, {**told, "stopped": False}))
+        return found
+
+    def give_up(self, watch: Watch, reason: str) -> None:
+        """There will be no other supervisor."""
+        watch.close()
+        for actor_id, link in self.all():
+            if self._watches.get(actor_id, self._holds.own) is watch:
+                self._bury(actor_id, link, {"reason": reason})
 
     def close(self, reason: str) -> None:
         """End all links: calls that have not ended fail, and all later ones."""
@@ -272,6 +305,10 @@ class Links:
             self._bury(actor_id, link, {"reason": reason})
         for watch in self._others.values():
             watch.close()
+
+
+def _may_restart(told: dict[str, Any]) -> bool:
+    return bool(told["max_restarts"] < 0 or told["restarts"] < told["max_restarts"])
 
 
 def _fields(event: dict[str, Any]) -> dict[str, Any]:

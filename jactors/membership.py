@@ -25,12 +25,14 @@ from jactors.context import current_actor
 from jactors.errors import JactorsError
 from jactors.holds import Holds
 from jactors.ids import new_token
+from jactors.life.estate import heirs
 from jactors.life.sweep import end_processes
 from jactors.life.watch import Watch, supervisor_gone
 from jactors.links import Links
 from jactors.objects.luggage import Held, forget_strays, on_loan, take_along
 from jactors.objects.store import Entry
 from jactors.options import ActorOptions, InitOptions, TaskOptions
+from jactors.renewal import REASON, Renewal
 from jactors.wire import failure
 from jactors.wire.backlog import Traffic
 from jactors.wire.creation import Creation
@@ -72,7 +74,7 @@ class Session:
         self.defaults = defaults
         self.pid = os.getpid()
         self.process = new_token(16)
-        self._own = own
+        self.renewal = Renewal(self, own, self._on_gone)
         self._numbers = count(1)
         self.io = IOThread()
         self.parents = Parents(self.process)
@@ -80,10 +82,14 @@ class Session:
         self.links = Links(self.io, Relay(self.parents, self.io.call_later), self.process, self.holds)
         self._desk = Desk(self.io, folder)
         self._desks = Desks(self.io, self.holds.claim)
-        self.watch = self.holds.own = Watch(self.io, connection, on_event=self._on_event, on_gone=self._on_gone)
+        self.links.on_bereaved = self.renewal.on_others_gone
+        # An actor ends with its supervisor, whoever comes after that.
+        on_gone = self.renewal.on_gone if current_actor() is None else self._on_gone
+        self.watch = self.holds.own = Watch(self.io, connection, on_event=self._on_event, on_gone=on_gone)
         self.watch.tell("introduce", process=self.process)
         self.address = ""
         self.supervisor_pid = own.pid if own is not None else 0
+        self._driver = own is not None
         self._supervisor_started = ""
         self._closed = False
         if current_actor() is None:
@@ -275,12 +281,23 @@ class Session:
 
     # ------------------------------------------------------------------ the end
 
+    def pins(self) -> dict[str, int]:
+        """Return the marks of this process' values that others hold."""
+        return self._desk.pins()
+
+    def forget_supervisor(self) -> None:
+        """Another one has taken over: what was known of the first no longer holds."""
+        self._supervisor_started = ""
+        self._resources = None
+        _supervisor_of.cache_clear()
+
     def _on_gone(self) -> None:
-        """The supervisor has gone without being asked: nothing of the session may outlive it."""
+        """The supervisor has gone without being asked, and there is no other: nothing of the session outlives it."""
         if self._closed:
             return
-        self.links.close("the supervisor of its session has ended unexpectedly, and its actors with it")
-        if self._own is not None:
+        self.watch.close()
+        self.links.close(REASON)
+        if self._driver:
             self._clean_up()
 
     def _clean_up(self) -> None:
@@ -307,16 +324,19 @@ class Session:
         if self._closed:
             return
         self._closed = True
+        own = self.renewal.end()
         forget_strays()
         tell_unread(None)
-        if self._own is not None and not self._leave_behind(self._own):
+        if own is not None and not self._leave_behind(own):
             try:
-                self._own.wait(10)
+                own.wait(10)
             except subprocess.TimeoutExpired:
-                self._own.kill()
-                self._own.wait()
-            if self.folder.exists() or self.watch.gone:  # killed: while it was dying it still looked alive
-                self._clean_up()
+                own.kill()
+                own.wait()
+            if (self.folder.exists() or self.watch.gone) and not heirs(self.folder):
+                self._clean_up()  # killed: while it was dying it still looked alive
+            elif self.renewal.happened:
+                registry.sweep()  # the names of actors that went with the supervisor before
         done = threading.Event()
 
         def close_all() -> None:

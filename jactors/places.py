@@ -27,10 +27,12 @@ from urllib.parse import quote
 from jupyter_core.paths import jupyter_runtime_dir
 
 __all__ = [
+    "CHARTER",
     "base_dir",
     "checkpoint_file",
     "clear_desks",
     "connection_file",
+    "connection_files",
     "desk_file",
     "name_file",
     "private_dir",
@@ -51,6 +53,9 @@ _CURE = "make room, or set JUPYTER_RUNTIME_DIR to another place"
 
 #: Bytes that a session needs at least: sockets, a log, and the creation files of a few actors.
 _ROOM = 256 << 10
+
+#: The file of a session's directory that says what its supervisor has to give out.
+CHARTER = "charter"
 
 #: Memory that has names; on Linux. Everybody may write here: what is ours is 0700.
 _SHARED = Path("/dev/shm")  # noqa: S108
@@ -158,6 +163,11 @@ def connection_file(session: str, actor_id: str) -> Path:
     return Path(jupyter_runtime_dir()) / f"jactors-{session}-{actor_id[:10]}.json"
 
 
+def connection_files(session: str) -> list[Path]:
+    """Return those of all actors of a session."""
+    return list(Path(jupyter_runtime_dir()).glob(f"jactors-{session}-*.json"))
+
+
 def checkpoint_file(folder: Path, actor_id: str) -> Path:
     """Return where, in the directory of its session, an actor's state is kept."""
     return folder / f"{actor_id[:10]}.state"
@@ -232,7 +242,7 @@ def remove_session(session: str) -> None:
     """Remove all files of a session that has ended."""
     shutil.rmtree(base_dir() / session, ignore_errors=True)
     shutil.rmtree(_SHARED / shared_name(session), ignore_errors=True)
-    for left in Path(jupyter_runtime_dir()).glob(f"jactors-{session}-*.json"):
+    for left in connection_files(session):
         left.unlink(missing_ok=True)
 
 

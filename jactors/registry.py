@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from jactors.places import base_dir, name_file, read_private, write_private
 from jactors.vitals import process_alive
 
-__all__ = ["claim", "lookup", "names", "release", "sweep"]
+__all__ = ["claim", "lookup", "names", "release", "remains", "sweep"]
 
 
 def claim(namespace: str, name: str, record: dict[str, Any]) -> dict[str, Any] | None:
@@ -48,6 +48,11 @@ def claim(namespace: str, name: str, record: dict[str, Any]) -> dict[str, Any] |
 def lookup(namespace: str, name: str) -> dict[str, Any] | None:
     """Return the record of the living actor with this name, or None."""
     return _read(name_file(namespace, name))
+
+
+def remains(namespace: str, name: str) -> dict[str, Any] | None:
+    """Return the record of an actor with this name whose supervisor has died, or None."""
+    return _record(name_file(namespace, name))
 
 
 def release(namespace: str, name: str, actor_id: str) -> None:
@@ -87,11 +92,18 @@ def sweep() -> list[tuple[str, str]]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
+    record = _record(path)
+    if record is None or not process_alive(record["supervisor_pid"], record["supervisor_started"]):
+        return None
+    return record
+
+
+def _record(path: Path) -> dict[str, Any] | None:
     try:
         record: dict[str, Any] = json.loads(read_private(path))
     except (OSError, ValueError):
         return None
-    return record if process_alive(record["supervisor_pid"], record["supervisor_started"]) else None
+    return record
 
 
 def _remove_dead(path: Path) -> None:

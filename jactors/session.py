@@ -11,8 +11,6 @@ import atexit
 import json
 import logging
 import os
-import socket
-import subprocess
 import sys
 import threading
 import time
@@ -22,14 +20,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from jactors import places, registry
+from jactors import places, registry, succession
 from jactors.context import WORKER, current_actor, current_call
 from jactors.errors import JactorsError
 from jactors.ids import new_token
 from jactors.interruption import stop
 from jactors.launch import pinning
-from jactors.launch.forkserver import bootstrap
-from jactors.life.sweep import COOKIE, end_processes
+from jactors.life.sweep import end_processes
 from jactors.membership import Session
 from jactors.objects import blocks, refs
 from jactors.objects.store import Entry
@@ -42,6 +39,7 @@ from jactors.wire.waiting import noted, wait_entries
 __all__ = [
     "Session",
     "current",
+    "find",
     "init",
     "interrupting",
     "is_initialized",
@@ -133,12 +131,9 @@ def _start(options: InitOptions) -> Session:
     places.shared_dir(token, make=True)
     me = {"pid": os.getpid(), "started": start_time(os.getpid())}
     places.write_private(folder / "driver", json.dumps(me).encode())
-    mine, theirs = socket.socketpair()
     default = "fork" if sys.platform == "linux" else "spawn"
     gpus = pinning.discover_gpus()
-    given = {
-        "session": token,
-        "folder": str(folder),
+    charter = {
         "launcher": options.launcher or default,
         "cores": pinning.discover_cores(),
         "gpus": gpus,
@@ -147,22 +142,10 @@ def _start(options: InitOptions) -> Session:
         "num_gpus": options.num_gpus,
         "memory": options.memory or 0,
         "resources": dict(options.resources),
-        "driver_pid": os.getpid(),
     }
-    command = bootstrap("sys.argv[:] = ['jactors-supervisor', *sys.argv[1:]]; from jactors.supervise import run; run()")
-    places.write_private(folder / "supervisor.log", b"")
-    with (folder / "supervisor.log").open("ab") as log:
-        process = subprocess.Popen(
-            [*command, json.dumps(given), str(theirs.fileno())],
-            env={**os.environ, COOKIE: f"{token}:supervisor"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=(theirs.fileno(),),
-            start_new_session=True,
-        )
-    theirs.close()
-    return Session(folder, mine, namespace=options.namespace or new_token(16), defaults=options, own=process)
+    succession.write_charter(folder, charter)
+    process, connection = succession.found(folder, driver=True)
+    return Session(folder, connection, namespace=options.namespace or new_token(16), defaults=options, own=process)
 
 
 def sweep() -> list[str]:
@@ -180,12 +163,27 @@ def sweep() -> list[str]:
             except (OSError, ValueError):
                 continue
         if known and not any(process_alive(each["pid"], each["started"]) for each in known):
+            if succession.recover(folder) is not None:
+                continue  # detached actors that restart
             ended = end_processes(f"{folder.name}:")
             places.remove_session(folder.name)
             removed.append(f"the files of session {folder.name}" + (f", and {ended} of its processes" if ended else ""))
     removed += [f"the shared memory {name}" for name in places.sweep_shared()]
     removed += [f"the name {name!r} of namespace {space!r}" for space, name in registry.sweep()]
     return removed
+
+
+def find(namespace: str, name: str) -> dict[str, Any] | None:
+    """Return the record of the living actor with this name, or None; see `jactors.registry`.
+
+    Where its supervisor was killed, the next one says whether it comes back.
+    """
+    record = registry.lookup(namespace, name)
+    if record is None:
+        remains = registry.remains(namespace, name)
+        if remains is not None and succession.recover(places.base_dir() / remains["session"]) is not None:
+            record = registry.lookup(namespace, name)
+    return record
 
 
 def _attach(options: InitOptions) -> Session:

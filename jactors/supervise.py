@@ -1,8 +1,8 @@
 """The root of the supervisor's process: composes `life`, `launch`, the ledger and the kernel.
 
-Started by the first `init` of a driver with the driver's end of a socket pair as its lifeline, and
-one JSON object on its command line (no secrets in it). Imports what actors need before it answers,
-so that a fork is a warm kernel.
+Started with the session's directory on its command line, where the *charter* says what there is to give
+out, and one end of a socket pair whose other end is the driver's: its lifeline. See
+`jactors.succession`. Imports what actors need before it answers, so that a fork is a warm kernel.
 """
 
 from __future__ import annotations
@@ -11,22 +11,28 @@ import json
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+from jactors import registry
 from jactors.commons import Commons
 from jactors.launch import pinning
 from jactors.launch.forkserver import ForkServer, Launcher, Spawner
 from jactors.launch.spec import LaunchSpec
 from jactors.ledger import Ledger
+from jactors.life import estate
 from jactors.life.actor import Actor
 from jactors.life.supervisor import Supervisor
-from jactors.life.sweep import COOKIE
-from jactors.places import base_dir, remove_session, write_private
+from jactors.life.sweep import COOKIE, end_processes
+from jactors.places import CHARTER, base_dir, read_private, remove_session, write_private
 from jactors.vitals import start_time
 from jactors.wire.channel import listen
 
 __all__ = ["main"]
+
+#: Seconds to wait for another supervisor of the same session to be gone.
+PATIENCE = 5.0
 
 
 class _Births:
@@ -78,14 +84,25 @@ def _child(spec: LaunchSpec) -> int:
     return live(spec)
 
 
-def main(given: str, driver_fd: int) -> None:
-    """Supervise one session; return when nothing of it is left."""
-    options: dict[str, Any] = json.loads(given)
-    session, folder = options["session"], Path(options["folder"])
+def main(path: str, driver_fd: int, driver_pid: int | None) -> None:
+    """Supervise the session in the directory `path`; return when nothing of it is left."""
+    folder = Path(path)
+    options: dict[str, Any] = json.loads(read_private(folder / CHARTER))
+    session = folder.name
     os.umask(0o077)
+    if not _reign(folder):
+        return
     spawn = options["launcher"] == "spawn"
+    succeeds = (folder / "sup").exists()
+    if succeeds:
+        estate.clear(session, folder)
     server, address = listen(folder)
     driver = socket.socket(fileno=driver_fd)
+
+    def claim(namespace: str, name: str, record: dict[str, Any]) -> bool:
+        mine = {"address": address, "supervisor_pid": known["pid"], "supervisor_started": known["started"]}
+        return registry.claim(namespace, name, {**record, **mine}) is None
+
     ledger = Ledger(
         cores=options["cores"],
         gpus=options["gpus"],
@@ -100,6 +117,10 @@ def main(given: str, driver_fd: int) -> None:
     commons.prune()
     launcher: Launcher = Spawner(folder) if spawn else ForkServer(_child, _warm)
     known = {"address": address, "pid": os.getpid(), "started": start_time(os.getpid())}
+    if succeeds:  # the actors of one that was killed die with it, what they have started does not
+        end_processes(f"{session}:")
+    # Before anybody hears of this supervisor: who then looks for a name finds it.
+    inheritance = list(estate.successors(session, folder, driver=driver_pid is not None, claim=claim))
     write_private(folder / "supervisor", json.dumps(known).encode())
     supervisor = Supervisor(
         session=session,
@@ -107,18 +128,45 @@ def main(given: str, driver_fd: int) -> None:
         server=server,
         address=address,
         driver=driver,
-        driver_pid=options["driver_pid"],
+        driver_pid=driver_pid,
         ledger=commons,
         launcher=_Births(launcher),
         tcp=spawn,
+        inheritance=inheritance,
     )
     try:
         supervisor.run()
     finally:
         commons.close()
-        remove_session(session)
+        if supervisor.orphaned or os.getppid() != driver_pid:
+            remove_session(session)  # else it goes on, with another supervisor
+
+
+def _reign(folder: Path) -> bool:
+    """Be the only supervisor of the session, as long as this process lives; return whether that could be had.
+
+    Whoever finds a session without one may start one. The lock of one that was killed goes with its last child that
+    is about to begin.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    descriptor = os.open(folder / CHARTER, os.O_RDWR | os.O_CLOEXEC)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def run() -> None:
     """Supervise the session of the command line."""
-    main(sys.argv[1], int(sys.argv[2]))
+    path, driver_fd, driver_pid = sys.argv[1:]
+    main(path, int(driver_fd), int(driver_pid) or None)

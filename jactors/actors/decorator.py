@@ -182,9 +182,9 @@ class ActorClass(Generic[T]):
         traffic = self._shape.traffic(options)
         here = session.current()
         namespace = options.namespace or here.namespace
-        if options.get_if_exists and options.name is not None:
-            record = registry.lookup(namespace, options.name)
-            if record is not None:
+        if options.name is not None:
+            record = session.find(namespace, options.name)
+            if record is not None and options.get_if_exists:
                 return handle_of(record)
         self._pickled()  # before anything is claimed: it may fail
         groups, needs, luggage = pack_arguments(args, kwargs, what=f"the arguments of {self._class.__name__}.__init__")

@@ -32,11 +32,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Self
 
 from jactors import session
@@ -46,6 +48,8 @@ from jactors.context import current_actor
 from jactors.errors import JactorsError
 from jactors.launch.gauges import Gauge, Gauges
 from jactors.life.watch import Watch
+from jactors.links import LOST
+from jactors.succession import reach
 from jactors.wire.channel import connect
 from jactors.wire.io import IOThread
 
@@ -101,6 +105,7 @@ class Gallery:
         self.gone = False
         self.version = 0
         self._listed: Future[None] = Future()
+        self._folder = Path(address).parent
         self._watch = Watch(io, connect(address), on_event=self._on_event, on_gone=self._on_gone)
         self._watch.ask("follow", self._on_list)
         self._ask_resources()
@@ -129,6 +134,23 @@ class Gallery:
         self._touch()
 
     def _on_gone(self) -> None:
+        """The supervisor has gone. Whether another comes after it, a thread finds out."""
+
+        def look() -> None:
+            connection = reach(self._folder)
+            self._io.call_soon(lambda: self._end() if connection is None else self._go_on(connection))
+
+        threading.Thread(target=look, name="jactors-seek", daemon=True).start()
+
+    def _go_on(self, connection: socket.socket) -> None:
+        for exhibit in list(self._exhibits.values()):
+            if exhibit.told["state"] != "DEAD":  # unless the next supervisor says otherwise
+                exhibit.on_event({**exhibit.told, "event": "state", "state": "DEAD", "reason": LOST, "deaths": []})
+        self._watch.renew(connection)
+        self._watch.ask("follow", self._on_list)
+
+    def _end(self) -> None:
+        self._watch.close()
         with self._lock:
             self.gone = True
         for exhibit in self._exhibits.values():

@@ -269,8 +269,9 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
     if namespace == "":
         raise ValueError('"" is not a valid namespace. Pass None to not specify a namespace.')
     space = namespace or session.current().namespace
-    record = registry.lookup(space, name)
+    record = session.find(space, name)
     if record is None:
         known = [known for _, known in registry.names(space)]
-        raise ActorNotFoundError(f"Failed to look up actor with name {name!r}", name=name, known=known)
+        why = ": the supervisor of its session was killed, and it with it" if registry.remains(space, name) else ""
+        raise ActorNotFoundError(f"Failed to look up actor with name {name!r}{why}", name=name, known=known)
     return handle_of(record)

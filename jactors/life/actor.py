@@ -42,6 +42,8 @@ class Actor:
     started_at: float | None = None
     cores: list[int] = field(default_factory=list)
     gpus: list[str] = field(default_factory=list)
+    #: When it was admitted, in seconds since the epoch.
+    made: float = field(default_factory=time.time)
     #: When it last gave a sign of life, in monotonic seconds; None before the first, or where it need give none.
     beat: float | None = None
     #: What the last one that hung was doing.
@@ -92,6 +94,11 @@ class Actor:
     def log_file(self) -> Path:
         """What it printed, all incarnations."""
         return self.folder / f"{self.actor_id[:10]}.log"
+
+    @property
+    def will_file(self) -> Path:
+        """What another supervisor needs to bring it back; see `jactors.life.estate`."""
+        return self.folder / f"{self.actor_id[:10]}.will"
 
     def write_connection_file(self, *, tcp: bool) -> None:
         """Write a new one, with a new key, for the next incarnation."""

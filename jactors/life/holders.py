@@ -63,6 +63,8 @@ class Holders:
         self._voids: list[tuple[str, int, Channel]] = []
         #: What the creation of an actor names, by its id.
         self._creations: dict[str, list[str]] = {}
+        #: Actors that came from another supervisor, and whose holders may not have come yet.
+        self._estate: list[str] = []
         #: What the owner of a value called its last hold.
         self._marks: dict[str, int] = {}
         self._doubtful: set[str] = set()
@@ -148,6 +150,21 @@ class Holders:
         keys = self._creations[actor_id] = list(named)
         for key in keys:
             self._add(key)
+
+    def inherited(self, actor_id: str, *, counted: bool, named: Iterable[str]) -> None:
+        """An actor has come from another supervisor: held, until `settle_estate`, by whoever has held it there."""
+        self._estate += [actor_id] if counted else []
+        if counted:
+            self._add(actor_id)
+        keys = self._creations[actor_id] = list(named)
+        for key in keys:
+            self._add(key)
+
+    def settle_estate(self) -> None:
+        """Whoever holds something has had time to say so once more."""
+        for actor_id in self._estate:
+            self._subtract(actor_id)
+        self._estate.clear()
 
     def buried(self, actor_id: str) -> None:
         """It is dead for good, and will not be created again."""

@@ -11,6 +11,7 @@ No I/O, no clock, no threads: the supervisor performs the instructions.
      DEAD ◀────────────────────────────────┘                               STARTING ◀─┘
 
     Restart, and Leaving to be restarted: Exited leads to RESTARTING whatever `max_restarts` says.
+    Inherited, restarts left: PENDING once more.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ __all__ = [
     "Failed",
     "Granted",
     "Hung",
+    "Inherited",
     "Instruction",
     "Kill",
     "KillProcess",
@@ -165,6 +167,13 @@ class Hung:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """Its supervisor has died, its process with it, and another supervisor takes it over."""
+
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
     """Somebody ends it; for good, or as if it had crashed."""
@@ -198,7 +207,20 @@ class Overdue:
 
 
 Event = (
-    Granted | Alive | Failed | Leaving | Exited | Stopped | Continued | Hung | Kill | Restart | Release | Due | Overdue
+    Granted
+    | Alive
+    | Failed
+    | Leaving
+    | Exited
+    | Stopped
+    | Continued
+    | Hung
+    | Inherited
+    | Kill
+    | Restart
+    | Release
+    | Due
+    | Overdue
 )
 
 
@@ -278,6 +300,8 @@ def step(life: Life, event: Event) -> tuple[Life, tuple[Instruction, ...]]:
             return replace(life, stopped=stopped), (Announce(),) if stopped != life.stopped else ()
         case Hung(seconds) if life.state in (State.STARTING, State.ALIVE) and life.hung is None:
             return replace(life, hung=seconds), (Execute(LAST_WORDS),)
+        case Inherited(reason):
+            return _inherit(life, reason)
         case Exited(exitcode=exitcode, signal=signal, at=at, oom=oom):
             return _end(replace(life, exitcode=exitcode, signal=signal, oom=oom, stopped=False), at)
         case _:
@@ -287,6 +311,16 @@ def step(life: Life, event: Event) -> tuple[Life, tuple[Instruction, ...]]:
 def _start(life: Life) -> tuple[Life, tuple[Instruction, ...]]:
     life = replace(life, state=State.STARTING, incarnation=life.incarnation + 1, killed=None, hung=None, oom=False)
     return life, (Launch(), Announce())
+
+
+def _inherit(life: Life, reason: str) -> tuple[Life, tuple[Instruction, ...]]:
+    """Its death counts as any other, but for the crash loop; and its resources are nobody's now: it waits for them."""
+    if not life.incarnation:  # it has never run
+        return replace(life, state=State.PENDING), (Announce(),)
+    life = replace(life, killed=reason)
+    if 0 <= life.max_restarts <= life.restarts:
+        return replace(life, state=State.DEAD), (Bury(), Announce())
+    return replace(life, state=State.PENDING, restarts=life.restarts + 1, stillborn=0), (Announce(),)
 
 
 def _end(life: Life, at: float) -> tuple[Life, tuple[Instruction, ...]]:

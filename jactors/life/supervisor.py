@@ -10,7 +10,7 @@ One thread, one selector, nothing that blocks. It ends with its driver: the chan
 driver's pidfd says so (a forked child of the driver may hold the channel open). Where there are
 detached actors it ends all others and stays, an orphan; it leaves when the last of them, and the
 last driver that has joined meanwhile, has gone. SIGTERM ends everything, SIGHUP counts as the
-driver's end.
+driver's end. Where it is killed itself, the next one takes over what `estate` has kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,9 @@ __all__ = ["Supervisor"]
 #: Seconds for running calls, shutdown hooks and atexit of an actor that leaves by itself.
 LEAVE_TIMEOUT = 60.0
 
+#: Seconds that those who held an actor of a supervisor that was killed have to say so to the next.
+SETTLING = 5.0
+
 #: Seconds between two looks at what other sessions have given back.
 LOOK = 0.2
 
@@ -54,15 +57,16 @@ class Supervisor:
         server: socket.socket,
         address: str,
         driver: socket.socket,
-        driver_pid: int,
+        driver_pid: int | None,
         ledger: Resources,
         launcher: Launching,
         tcp: bool,
+        inheritance: Iterable[Actor] = (),
     ) -> None:
         self._session = session
         self._folder = folder
         #: Its driver has gone; it stays for detached actors.
-        self._orphaned = False
+        self.orphaned = False
         #: Processes that have joined the session as drivers.
         self._members: set[Channel] = set()
         #: Actors whose names are claimed and that are about to be spawned, by the process that says so.
@@ -99,7 +103,6 @@ class Supervisor:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # is meant for the driver
         actions: dict[int, Callable[[], object]] = {signal.SIGCHLD: self._ward.reap, signal.SIGTERM: loop.stop}
         loop.on_signals({**actions, signal.SIGHUP: self._driver_left})
-        loop.on_end_of(driver_pid, self._driver_left)
         self._door.operations |= {
             "join": self._join,
             "expect": self._expect,
@@ -123,6 +126,19 @@ class Supervisor:
         for operation in ("introduce", "hold", "drop", "hand_over", "take", "void"):
             self._door.operations[operation] = getattr(self._holders, operation)
         loop.when_quiet(self._holders.in_doubt, self._holders.settle)
+        self._inherit(inheritance)
+        if driver_pid is not None:
+            loop.on_end_of(driver_pid, self._driver_left)
+
+    def _inherit(self, inheritance: Iterable[Actor]) -> None:
+        """Take over what a supervisor that was killed has left."""
+        actors = list(inheritance)
+        for actor in actors:
+            request = actor.request
+            self._holders.inherited(actor.actor_id, counted=request["counted"], named=request["named"])
+        self._ward.inherit(actors)
+        self._loop.later(SETTLING, self._holders.settle_estate)
+        self._look_around()
 
     def run(self) -> None:
         """Supervise until the driver and the last detached actor have gone."""
@@ -157,14 +173,14 @@ class Supervisor:
         self._ward.sweep_blocks_later()
         if channel is self._driver:
             self._driver_left()
-        elif self._orphaned:
+        elif self.orphaned:
             self._leave_if_alone()
 
     def _driver_left(self) -> None:
         """The driver has gone: so do its actors, but for detached ones and what those have made."""
-        if self._orphaned:
+        if self.orphaned:
             return
-        self._orphaned = True
+        self.orphaned = True
         self._leases.gone(self._driver)
         self._leases.dismiss_idle()
         lasting = self._ward.lasting()
@@ -173,7 +189,8 @@ class Supervisor:
             return
         others = [actor for actor in self._ward.actors.values() if actor.actor_id not in lasting]
         self._ward.dismiss(others, reason="its driver has ended")
-        clear_desks(self._folder, self._driver_pid)
+        if self._driver_pid is not None:
+            clear_desks(self._folder, self._driver_pid)
         os.chdir(self._folder)  # the driver's folder is no business of ours any more
         self._leave_if_alone()
 
@@ -216,7 +233,7 @@ class Supervisor:
         self._leases.buried(actor)
         self._ward.offer()  # actors that wait come before tasks
         self._leases.serve()
-        if self._orphaned:
+        if self.orphaned:
             self._leave_if_alone()
 
     # ------------------------------------------------------------------ requests
@@ -234,6 +251,10 @@ class Supervisor:
         return {}
 
     def _spawn(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
+        known = self._ward.actors.get(request["actor_id"])
+        if known is not None:  # taken over from a supervisor that did not live to say that it has it
+            known.watchers.append(channel)
+            return {"actor": known.describe()}
         self._ledger.check(request["demand"])
         life = machine.Life(
             max_restarts=request["max_restarts"],
@@ -247,7 +268,8 @@ class Supervisor:
         elif channel is not self._driver and actor.owner is None:
             actor.guest = channel
         actor.watchers.append(channel)
-        self._holders.spawned(channel, actor.actor_id, counted=request["counted"], named=request["named"])
+        counted = request["counted"] and not request.get("again")  # else its holder has said so already
+        self._holders.spawned(channel, actor.actor_id, counted=counted, named=request["named"])
         self._ward.admit(actor)
         self._look_around()
         return {"actor": actor.describe()}
@@ -298,7 +320,7 @@ class Supervisor:
         """Somebody wants to hear of all actors, from now on; it is no member of the session for that."""
         self._ward.audience.add(channel)
         drivers = [self._holders.name_of(each) for each in (self._driver, *self._members)]
-        return {**self._list(channel, request), "drivers": drivers, "driver_pid": self._driver_pid}
+        return {**self._list(channel, request), "drivers": drivers, "driver_pid": self._driver_pid or 0}
 
     def _shutdown(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         """The driver leaves in good order; "staying": for whose sake the session goes on."""

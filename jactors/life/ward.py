@@ -22,7 +22,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 from jactors import injection
-from jactors.life import machine
+from jactors.life import estate, machine
 from jactors.life.actor import Actor
 from jactors.life.loop import Loop
 from jactors.life.machine import State
@@ -117,6 +117,7 @@ class Ward:
     def admit(self, actor: Actor) -> None:
         """Take in a new actor, and start it when its resources are free."""
         self.actors[actor.actor_id] = actor
+        estate.keep(actor)
         self._grant(actor)
         if self.audience:
             self.tell(actor, actor.describe())
@@ -125,6 +126,13 @@ class Ward:
             if dead is None:
                 break
             del self.actors[dead.actor_id]
+
+    def inherit(self, actors: Iterable[Actor]) -> None:
+        """Take over, oldest first, the actors of a supervisor that was killed; they start as `admit` says."""
+        for actor in actors:
+            self.actors[actor.actor_id] = actor
+            self.step(actor, machine.Inherited(estate.REASON))
+        self.offer()
 
     def admit_granted(self, actor: Actor, grant: Any) -> None:
         """Take in a new actor that runs on somebody else's resources, and start it."""
@@ -160,8 +168,10 @@ class Ward:
     def step(self, actor: Actor, event: machine.Event) -> None:
         """Let `event` happen to `actor`."""
         actor.life, instructions = machine.step(actor.life, event)
-        if isinstance(event, machine.Exited):
+        if isinstance(event, machine.Exited) or (isinstance(event, machine.Inherited) and actor.life.incarnation):
             actor.certify()
+        if actor.life.released or actor.life.for_good:
+            estate.forget(actor)
         for instruction in instructions:
             match instruction:
                 case machine.Launch():
@@ -240,6 +250,7 @@ class Ward:
             self._check_descriptors()
             actor.write_connection_file(tcp=self._tcp)
             actor.started_at = time.time()
+            estate.keep(actor)
             injection.reach("launch")
             actor.pid = self._launcher.launch(actor, self._grants[actor.actor_id], self._address)
         except OSError as error:  # a full disk; no descriptor, no process left

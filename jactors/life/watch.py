@@ -1,4 +1,9 @@
-"""Watching: a process' side of the channel to a supervisor."""
+"""Watching: a process' side of the channel to a supervisor, and to the one after it.
+
+A supervisor that has gone is followed by another where somebody starts one: `on_gone` says so with
+`renew`, then or later. What was asked and not answered is asked again; what is only told meanwhile
+is lost, so whoever tells must say once more what still counts.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +34,7 @@ class Watch:
     on_event : callable
         Told each event, in the I/O thread.
     on_gone : callable
-        Told once when the supervisor has gone, in the I/O thread.
+        Told when a supervisor has gone, in the I/O thread: it calls `renew` or `close`, now or later.
     """
 
     def __init__(
@@ -41,16 +46,18 @@ class Watch:
         on_gone: Callable[[], None],
     ) -> None:
         self._io = io
-        self._channel = Channel(connection)
+        #: None while there is no supervisor. Under the lock.
+        self._channel: Channel | None = Channel(connection)
         self._on_event = on_event
         self._on_gone = on_gone
         self._ids = itertools.count(1)
-        #: Of the I/O thread.
-        self._asked: dict[int, Future[dict[str, Any]]] = {}
+        #: What is not answered yet, and who waits for it. Of the I/O thread.
+        self._asked: dict[int, tuple[Future[dict[str, Any]], dict[str, Any]]] = {}
         #: Of the sending side of the channel.
         self._lock = threading.Lock()
+        #: There is no supervisor, and there will be none.
         self.gone = False
-        io.register(self._channel.fileno(), self._read)
+        io.register(connection.fileno(), self._read)
 
     def request(self, op: str, *, timeout: float | None = 60.0, **fields: Any) -> dict[str, Any]:
         """Ask, and wait for the answer.
@@ -107,7 +114,7 @@ class Watch:
         if self.gone:
             answer.set_exception(supervisor_gone())
             return
-        self._asked[number] = answer
+        self._asked[number] = answer, message
         self._flush(message)
 
     def _flush(self, message: dict[str, Any] | None = None) -> None:
@@ -116,33 +123,53 @@ class Watch:
 
     def _write(self, message: dict[str, Any] | None = None) -> bool:
         with self._lock:
-            if self.gone:
+            if self._channel is None:
                 return False
             return self._channel.send(message) if message is not None else self._channel.flush()
 
     def _read(self) -> None:
+        channel = self._channel
+        if channel is None:
+            return
         try:
-            for message in self._channel.receive():
+            for message in channel.receive():
                 if "re" in message:
-                    answer = self._asked.pop(message["re"], None)
+                    answer, _ = self._asked.pop(message["re"], (None, None))
                     if answer is not None:
                         answer.set_result(message)
                 else:
                     self._on_event(message)
         except EOFError:
-            self.close()
+            self._hang_up()
             self._on_gone()
 
-    def close(self) -> None:
-        """Close the channel; in the I/O thread."""
+    def _hang_up(self) -> None:
         with self._lock:
-            if self.gone:
-                return
-            self.gone = True
-            self._io.unregister(self._channel.fileno())
-            self._channel.close()
+            channel, self._channel = self._channel, None
+        if channel is not None:
+            self._io.unregister(channel.fileno())
+            channel.close()
+
+    def renew(self, connection: socket.socket, *first: dict[str, Any]) -> None:
+        """There is another supervisor: tell it what comes `first`, then ask again; in the I/O thread."""
+        if self.gone:  # closed meanwhile
+            connection.close()
+            return
+        channel = Channel(connection)
+        again = [{**message, "again": True} for _, message in self._asked.values()]
+        with self._lock:
+            for message in (*first, *again):
+                channel.send(message)
+            self._channel = channel
+        self._io.register(channel.fileno(), self._read)
+        self._flush()
+
+    def close(self) -> None:
+        """Close the channel for good; in the I/O thread."""
+        self._hang_up()
+        self.gone = True
         asked, self._asked = self._asked, {}
-        for answer in asked.values():
+        for answer, _ in asked.values():
             answer.set_exception(supervisor_gone())
 
 

@@ -46,7 +46,7 @@ def find(text: str, variables: Mapping[str, Any] | None = None) -> ActorHandle[A
     named = [told for told in actors if told["name"] == text]
     if named:
         return handle_of_told(named[-1])
-    record = registry.lookup(here.namespace, text)
+    record = session.find(here.namespace, text)
     if record is not None:
         return handle_of(record)
     begun = [told for told in actors if told["actor_id"].startswith(text.lower())]

@@ -26,6 +26,7 @@ def listen(folder: Path) -> tuple[socket.socket, str]:
     """Return a listening socket and its address, for `connect`."""
     if _UNIX:
         path = folder / "sup"
+        path.unlink(missing_ok=True)  # of a supervisor before this one, that was killed
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         server.bind(str(path))
         path.chmod(0o600)

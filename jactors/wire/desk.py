@@ -70,7 +70,8 @@ class Desk:
 
     def pin(self, entry: Entry, mark: int) -> None:
         """Keep `entry` until nobody else holds it: see `unpin`."""
-        self._pinned[entry.id.hex()] = (entry, mark)
+        with self._lock:
+            self._pinned[entry.id.hex()] = (entry, mark)
 
     def unpin(self, key: str, mark: int) -> None:
         """Nobody else holds a value any more, unless it has been handed out again since `mark`."""
@@ -78,6 +79,11 @@ class Desk:
             pinned = self._pinned.get(key)
             if pinned is not None and pinned[1] == mark:
                 del self._pinned[key]
+
+    def pins(self) -> dict[str, int]:
+        """Return the marks of what others hold, by key."""
+        with self._lock:
+            return {key: mark for key, (_, mark) in self._pinned.items()}
 
     def owned(self, id_: bytes) -> Entry | None:
         """Return the entry of an exported ref that has come home."""

@@ -249,15 +249,43 @@ def test_sigterm_to_its_supervisor_ends_it_and_sighup_does_not(start):
     assert_over(told)
 
 
-def test_kill_9_of_its_supervisor_frees_the_name_and_the_next_session_clears_up(start, run):
-    told = told_by(start(ACTORS + TELL))
-    until(lambda: gone(told["plain"]) == [])
+def test_kill_9_of_its_supervisor_is_a_crash_and_the_next_who_looks_finds_it(start, run):
+    """Its name stays, also for a handle from before; with the last restart it ends, and the next session clears up."""
+    driver = start(ACTORS + TELL)
+    told = told_by(driver)
+    driver.wait(PATIENCE)
     os.kill(told["supervisor"], signal.SIGKILL)
     assert gone(told["supervisor"], told["pid"], told["child"]) == []
-    with pytest.raises(exceptions.ActorNotFoundError):
+    keeper = jactors.get_actor("keeper", SPACE)
+    assert (keeper.add(), keeper.pids()[0] != told["pid"]) == (1, True)
+    os.kill(keeper.pids()[1], signal.SIGKILL)
+    with pytest.raises(exceptions.ActorDiedError, match="supervisor"):
+        while True:
+            keeper.add()
+    with pytest.raises(exceptions.ActorNotFoundError, match="its session was killed"):
         jactors.get_actor("keeper", SPACE)
     assert run("import jactors; jactors.init(INIT)")[0] == 0
     assert_over(told)
+
+
+def test_kill_9_of_driver_and_supervisor_and_a_handle_heals_with_the_state(start):
+    """Whoever holds one brings it back, where nobody else is left to do so."""
+    driver = start(ACTORS.replace("max_restarts=1", "max_restarts=1, checkpoint=1") + TELL + "sys.stdin.read()")
+    told = told_by(driver)
+    keeper = jactors.get_actor("keeper", SPACE)
+    assert keeper.add() == 1
+    for process in (driver.pid, told["supervisor"]):
+        os.kill(process, signal.SIGKILL)
+    driver.wait()
+    assert gone(told["pid"]) == []
+    while True:
+        try:
+            assert keeper.add() == 2
+            break
+        except exceptions.ActorUnavailableError:
+            time.sleep(0.01)
+    jactors.kill(jactors.get_actor("keeper", SPACE))
+    until(lambda: left_of(told) == [])
 
 
 # ---------------------------------------------------------------- options

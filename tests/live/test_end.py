@@ -227,25 +227,54 @@ except jactors.exceptions.ActorDiedError: print("still dead")
     assert left_of(told["session"]) == []
 
 
-def test_an_actor_cannot_be_made_without_a_supervisor(run):
+def test_a_session_gets_another_supervisor_by_itself(run):
+    """What is new works at once, what may restart comes back with its state, what was put or returned is there."""
     code, out, err = run(
         """
         import json, os, jactors
         @jactors.remote
         class A:
-            def one(self): return 1
-        context = jactors.init(INIT)
-        a = A.remote()
-        os.kill(json.load(open(context["session_dir"] + "/supervisor"))["pid"], 9)
-        try:
-            while True: a.one()
-        except jactors.exceptions.ActorDiedError: pass
-        for call in (A.remote, A.options(name="a").remote, jactors.cluster_resources):
-            try: call()
-            except jactors.exceptions.RayError as error: print("supervisor" in str(error))
+            def __init__(self): self.n = 0
+            def add(self): self.n += 1; return self.n
+            def got(self, box): return jactors.get(box[0])
+        @jactors.remote
+        def twice(x): return 2 * x
+        def kill():
+            os.kill(json.load(open(context["session_dir"] + "/supervisor"))["pid"], 9)
+        context = jactors.init(INIT, num_cpus=2)
+        box, result = [jactors.put("put" * 1_000_000)], twice.remote(2)
+        jactors.get(result)
+        again = dict(max_restarts=1, max_task_retries=-1)
+        a, b, c = A.options(name="a").remote(), A.options(name="b", checkpoint=1, **again).remote(), A.remote()
+        big = A.options(num_cpus=2, **again).remote()
+        jactors.get([x.add.remote() for x in (a, b, c, big)])
+        kill()
+        print(A.options(name="a").remote().add(), b.add(), jactors.get_actor("b").add(), big.add())
+        print(jactors.available_resources().get("CPU", 0), jactors.get(result), len(jactors.get(box[0])))
+        print(len(A.remote().got(box)), type(box).__name__)
+        for each in (a, c):
+            try: each.add()
+            except jactors.exceptions.ActorDiedError as error: print("supervisor" in str(error))
+        del big
+        print(jactors.get(twice.options(num_cpus=2).remote(4)))
+        kill()
+        print(jactors.get([twice.remote(i) for i in range(3)]), A.options(name="b").remote().add())
+        try: b.add()
+        except jactors.exceptions.ActorDiedError as error: print("restarts used: 1 of 1" in str(error))
         """
     )
-    assert (code, out.split()) == (0, ["True"] * 3), err
+    assert code == 0, err
+    assert out.splitlines() == [
+        "1 2 3 1",
+        "0 4 3000000",
+        "3000000 list",
+        "True",
+        "True",
+        "8",
+        "[0, 2, 4] 1",
+        "True",
+    ]
+    assert len([line for line in err.splitlines() if "another one, pid" in line]) == 2, err
 
 
 def test_names_are_free_when_the_supervisor_was_killed(run):

@@ -196,6 +196,16 @@ def test_what_was_asked_for_is_told_apart_from_a_crash(watched, make):
     ]
 
 
+def test_where_the_supervisor_is_killed_the_next_one_is_watched(watched, make):
+    survivor, mortal = make(), make(max_restarts=0)
+    for actor in (survivor, mortal):
+        shown(watched, actor, state="idle")
+    os.kill(session.current().supervisor_pid, signal.SIGKILL)
+    assert shown(watched, survivor, state="idle", restarts=1)["incarnation"] == 2
+    assert "supervisor" in shown(watched, mortal, state="dead")["reason"]
+    shown(watched, make(), state="idle")
+
+
 def test_a_pending_one_says_what_it_waits_for(watched, make):
     make(num_cpus=4)
     waits = make(num_cpus=4)

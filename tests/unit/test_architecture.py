@@ -49,6 +49,8 @@ STOREYS = {
     "jactors.holds": 6,  # wire and life meet: what supervisors count
     "jactors.interruption": 5,
     "jactors.links": 6,  # wire and life meet: what supervisors say becomes what links do
+    "jactors.succession": 6,  # life and launch meet: a session's supervisor, and the one after it
+    "jactors.renewal": 6,
     "jactors.membership": 7,
     "jactors.session": 8,
     "jactors.kernel.__main__": 8,
@@ -70,6 +72,7 @@ STOREYS = {
 #: Modules of one storey that may nevertheless meet: (importer, imported).
 NEIGHBOURS = {
     ("jactors.links", "jactors.holds"),
+    ("jactors.renewal", "jactors.succession"),
     ("jactors.kernel.__main__", "jactors.session"),  # an actor calls actors too
     ("jactors.supervise", "jactors.kernel.__main__"),  # what a forked child runs
     ("jactors.top", "jactors.screen"),  # where textual is there
