@@ -156,7 +156,7 @@ class Actor:
         """Return how an incarnation has ended: ``crash``, ``killed`` or ``restart`` on request, or ``end``."""
         life = self.life
         if life.killed is not None:
-            kinds = {"it was restarted": "restart", "`": "killed"}
+            kinds = {"it was restarted": "restart", "`": "killed", "its supervisor was killed": "crash"}
             return next((kind for beginning, kind in kinds.items() if life.killed.startswith(beginning)), "end")
         return "end" if life.released or life.intent else "crash"
 

@@ -51,7 +51,7 @@ def keep(actor: Actor) -> None:
         print(f"no will of {actor.label}: {error}", file=sys.stderr)  # noqa: T201 - the supervisor's log
 
 
-_KEPT = ("max_restarts", "intensity", "period", "incarnation", "restarts", "stillborn", "crashes")
+_KEPT = ("max_restarts", "intensity", "period", "incarnation", "restarts", "asked", "stillborn", "crashes")
 
 
 def forget(actor: Actor) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from jactors.life.machine import (
@@ -19,6 +21,7 @@ from jactors.life.machine import (
     Failed,
     Granted,
     Hung,
+    Inherited,
     Kill,
     KillProcess,
     Launch,
@@ -305,3 +308,17 @@ def test_a_hung_one_is_killed_once_and_restarts_as_after_any_crash():
     life, instructions = step(life, died(signal=9, at=5.0))
     assert (life.state, life.hung, life.crashes, instructions) == (R, 2.0, (5.0,), AGAIN)
     assert step(life, DUE)[0].hung is None
+
+
+def test_one_that_another_supervisor_takes_over_waits_for_its_resources_and_has_used_a_restart():
+    life, told = step(Life(state=A, incarnation=1, max_restarts=1), Inherited("gone"))
+    assert (life.state, life.restarts, life.crashes, told) == (P, 1, (), (Announce(),))
+    life, told = step(life, GRANTED)
+    assert (life.state, life.incarnation, life.killed, told) == (S, 2, None, START)
+    life, told = step(replace(life, state=A), Inherited("gone"))
+    assert (life.state, life.killed, told) == (D, "gone", (Bury(), Announce()))
+
+
+def test_one_that_has_never_run_is_taken_over_as_it_was():
+    life, told = step(Life(), Inherited("gone"))
+    assert (life, told) == (Life(), (Announce(),))
