@@ -15,9 +15,9 @@ import sys
 import threading
 import time
 from asyncio import _get_running_loop
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from jactors import places, registry, succession
@@ -34,21 +34,20 @@ from jactors.options import InitOptions
 from jactors.vitals import process_alive, start_time
 from jactors.wire.channel import connect
 from jactors.wire.link import Link
-from jactors.wire.waiting import noted, wait_entries
+from jactors.wire.waiting import note, unnote, wait_entries
 
 __all__ = [
     "Session",
     "current",
     "find",
     "init",
-    "interrupting",
     "is_initialized",
     "join",
-    "letting_go",
     "process",
     "shutdown",
     "sweep",
     "wait",
+    "waiting",
 ]
 
 _session: Session | None = None
@@ -270,31 +269,50 @@ def wait(entry: Entry, timeout: float | None = None) -> None:
     if entry.done:
         return
     origin = entry.origin
-    with letting_go(), interrupting([entry]):
+    with waiting([entry]):
         if isinstance(origin, Link):
             origin.wait_for(entry, None if timeout is None else time.monotonic() + timeout)
         else:
             wait_entries([entry], timeout=timeout, enough=lambda ended, failed: ended > 0)
 
 
-@contextmanager
-def interrupting(entries: Sequence[Entry]) -> Iterator[None]:
-    """Ctrl-C, or the stop button, while waiting also ends the calls that are waited for; their actors live on.
+class waiting:  # noqa: N801 - a context manager, of each call: two generators take five times as long
+    """While this thread waits for `entries`.
 
-    ``JACTORS_INTERRUPT_AWAITED=0`` leaves the calls alone, as Ray does.
+    Ctrl-C, or the stop button, also ends the calls that are waited for; their actors live on, and
+    ``JACTORS_INTERRUPT_AWAITED=0`` leaves the calls alone, as Ray does. Others can ask what is waited for: see
+    `jactors.wire.waiting.awaited`. A task lets others have the resources that it holds.
     """
-    try:
-        with noted(entries):
-            yield
-    except KeyboardInterrupt:
+
+    __slots__ = ("_entries", "_noted", "_paused")
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = entries
+
+    def __enter__(self) -> None:
+        actor = current_actor()
+        self._paused = None
+        if actor is not None and actor.class_name == WORKER:
+            self._paused = current().watch
+            self._paused.tell("pause", worker=actor.actor_id)
+        elif actor is not None and not _warned and _get_running_loop() is not None and current_call.get() is not None:
+            _warn_of_blocking()  # a cell waits as it likes
+        self._noted = note(self._entries)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        unnote(self._noted)
+        actor = current_actor()
+        if self._paused is not None and actor is not None:
+            self._paused.tell("resume", worker=actor.actor_id)
+        if kind is None or not issubclass(kind, KeyboardInterrupt):
+            return
         call = current_call.get()
         # A call that was cancelled itself: `cancel` says whether what it waits for goes with it.
         cancelled = call is not None and call.flags.get("cancelled")
         if not cancelled and os.environ.get("JACTORS_INTERRUPT_AWAITED", "1") != "0":
-            said = stop(entries, {} if _session is None else _session.links.told)
-            if said is not None and current_actor() is None:
+            said = stop(self._entries, {} if _session is None else _session.links.told)
+            if said is not None and actor is None:
                 raise said from None
-        raise
 
 
 log = logging.getLogger("jactors")
@@ -309,24 +327,6 @@ def _warn_of_blocking() -> None:
         "a blocking call, such as jactors.get, in an async actor: its event loop, and with it every other call, waits "
         "as long; `await ref`, or `await asyncio.gather(*refs)`, lets the others go on"
     )
-
-
-@contextmanager
-def letting_go() -> Iterator[None]:
-    """While a task waits for others, they may have the resources that it holds; elsewhere nothing."""
-    actor = current_actor()
-    if actor is None or actor.class_name != WORKER:
-        in_loop = actor is not None and not _warned and _get_running_loop() is not None
-        if in_loop and current_call.get() is not None:  # a cell waits as it likes
-            _warn_of_blocking()
-        yield
-        return
-    watch = current().watch
-    watch.tell("pause", worker=actor.actor_id)
-    try:
-        yield
-    finally:
-        watch.tell("resume", worker=actor.actor_id)
 
 
 def shutdown() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,16 +20,14 @@ def pack_arguments(
 ) -> tuple[list[tuple[Any, ...]], list[Entry], list[Held]]:
     """Pickle arguments; return their group, the entries of the top-level refs among them, and their luggage."""
     needs: list[Entry] = []
-    for value in args:
-        if type(value) is ObjectRef:
-            break
-    else:
-        for value in kwargs.values():
-            if type(value) is ObjectRef:
-                break
-        else:
-            stream, buffers, luggage = pack.dumps((args, kwargs), what=what)
-            return [(stream, *buffers)], needs, luggage
+    kinds = {type(value) for value in args}
+    if kwargs:
+        kinds |= {type(value) for value in kwargs.values()}
+    if kinds <= pack.PLAIN:
+        return [(pickle.dumps((args, kwargs), 5),)], needs, []
+    if ObjectRef not in kinds:
+        stream, buffers, luggage = pack.dumps((args, kwargs), what=what)
+        return [(stream, *buffers)], needs, luggage
 
     def slot(value: Any) -> Any:
         if type(value) is not ObjectRef:

@@ -134,7 +134,7 @@ class ActorMethod:
         if call.stream is not None:
             return ObjectRefGenerator(call.stream).values()
         try:
-            with session.letting_go(), session.interrupting(call.entries):
+            with session.waiting(call.entries):
                 for entry in call.entries:
                     if not entry.done:
                         link.wait_for(entry, None)

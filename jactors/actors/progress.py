@@ -62,7 +62,7 @@ def watch(entries: Sequence[Entry], *, timeout: float | None, desc: str | None =
         entry.on_end(tally.on_end)
     bar = tqdm(total=len(pending), desc=desc, unit="call")
     try:
-        with session.letting_go(), session.interrupting(pending):
+        with session.waiting(pending):
             while True:
                 tally.show(bar, pending)
                 if tally.ended == len(pending) or (until_failure and tally.failed):

@@ -88,7 +88,7 @@ def _wait_all(entries: list[Entry], timeout: float | None, deadline: float | Non
     if len(pending) == 1:
         session.wait(pending[0], None if deadline is None else max(0.0, deadline - time.monotonic()))
     elif pending:
-        with session.letting_go(), session.interrupting(pending):
+        with session.waiting(pending):
             wait_entries(pending, timeout=timeout, enough=lambda ended, failed: failed or ended == len(pending))
 
 
@@ -161,7 +161,7 @@ def wait(
     ended = sum(entry.done for entry in entries)
     if ended < num_returns and not (deadline is not None and timeout == 0):
         enough: Callable[[int, bool], bool] = lambda ended, failed: ended >= num_returns  # noqa: E731
-        with session.letting_go(), session.interrupting(entries):
+        with session.waiting(entries):
             wait_entries(entries, timeout=timeout, enough=enough)
     ready: list[ObjectRef[T]] = []
     rest: list[ObjectRef[T]] = []

@@ -30,7 +30,7 @@ _CALLERS = 100
 #: Calls that a status names, of those that run.
 _NAMED = 8
 
-#: Ended calls as they are kept: method, sender, number, times at which it was submitted, began and ended
+#: Ended calls as they are kept: method, caller, number, times at which it was submitted, began and ended
 #: (monotonic, seconds; 0.0: it never began), and whether it failed.
 _Ended = tuple[str, str, int, float, float, float, bool]
 
@@ -55,13 +55,12 @@ class Accounts:
 
     # ------------------------------------------------------------------ the main thread
 
-    def came(self, sender: str, calls: list[Incoming]) -> None:
-        """A message has brought calls of one sender."""
+    def came(self, caller: str, calls: list[Incoming]) -> None:
+        """A message has brought calls of one caller."""
         for call in calls:
             self.open[call] = None
         number = len(calls)
         self.received += number
-        caller = sender[:32]
         if caller in self.callers or len(self.callers) < _CALLERS:
             self.callers[caller] = self.callers.get(caller, 0) + number
         if self.wake is not None:
@@ -75,7 +74,7 @@ class Accounts:
         else:
             self.done += 1
         name, now = call.name or call.method, time.monotonic()
-        self.recent.append((name, call.sender, call.number, call.submitted, call.began, now, failed))
+        self.recent.append((name, call.caller, call.number, call.submitted, call.began, now, failed))
         if self.wake is not None:
             self.rouse()
 
@@ -106,7 +105,7 @@ class Accounts:
             named.insert(0, {"method": "cell", "caller": "", "number": 0, "began": wall + self.cell_since})
         by: dict[str, list[int]] = {}
         for call in calls:
-            by.setdefault(call.sender[:32], [0, 0])[call.began > 0] += 1
+            by.setdefault(call.caller, [0, 0])[call.began > 0] += 1
         took = sorted(ended - submitted for _, _, _, submitted, _, ended, _ in list(self.recent))
         return {
             "counts": {"received": self.received, "done": self.done, "failed": self.failed},
@@ -130,14 +129,14 @@ class Accounts:
         ended = [
             {
                 "method": method,
-                "caller": sender[:32],
+                "caller": caller,
                 "number": number,
                 "submitted": wall + submitted,
                 "began": wall + began if began else None,
                 "ended": wall + end,
                 "failed": failed,
             }
-            for method, sender, number, submitted, began, end, failed in list(self.recent)
+            for method, caller, number, submitted, began, end, failed in list(self.recent)
             if wall + end > after
         ]
         return {
@@ -153,7 +152,7 @@ class Accounts:
 def _call(call: Incoming, wall: float) -> dict[str, Any]:
     return {
         "method": call.name or call.method,
-        "caller": call.sender[:32],
+        "caller": call.caller,
         "number": call.number,
         "submitted": wall + call.submitted,
         "began": wall + call.began if call.began else None,

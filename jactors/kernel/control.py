@@ -73,7 +73,7 @@ def _inspect(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
 
 def _taken(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     """A caller has taken values of a generator that waits for that."""
-    kernel.taken((content["sender"], content["number"]), content["taken"])
+    kernel.inbox.taken((content["sender"], content["number"]), content["taken"])
     return {}
 
 

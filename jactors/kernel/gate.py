@@ -32,6 +32,8 @@ class Gate:
         #: Those inside that wait for quiet themselves.
         self._parked = 0
         self._closed = False
+        #: How many want it quiet.
+        self._wanted = 0
 
     def enter(self) -> None:
         """A call begins, as soon as the gate is open."""
@@ -44,7 +46,8 @@ class Gate:
         """It has ended."""
         with self._changed:
             self._inside -= 1
-            self._changed.notify_all()
+            if self._wanted:
+                self._changed.notify_all()
 
     def busy(self) -> bool:
         """Return whether a call is under way."""
@@ -68,6 +71,7 @@ class Gate:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
+            self._wanted += 1
             self._parked += inside
             self._changed.notify_all()
         try:
@@ -81,6 +85,7 @@ class Gate:
                 self._one.release()
         finally:
             with self._changed:
+                self._wanted -= 1
                 self._parked -= inside
 
     def _wait(self, deadline: float | None) -> None:

@@ -28,7 +28,7 @@ def glance(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     parent = content["parent"]
     shell = kernel.shell
     variables = {**shell.user_ns, "self": kernel.actor.self if kernel.actor is not None else None}
-    tokens = kernel.output.enter_thread(parent)
+    kernel.output.enter_thread(parent)  # this thread is of this cell alone
     ended = threading.Event()
     limit = max(float(content["timeout"]) - _SPARE, 0.1)
     timer = threading.Timer(limit, _stop, (threading.get_ident(), ended))
@@ -45,7 +45,6 @@ def glance(kernel: ActorKernel, content: dict[str, Any]) -> dict[str, Any]:
     finally:
         ended.set()
         timer.cancel()
-        kernel.output.leave_thread(tokens)
     kernel.output.idle(parent)
     return answer
 

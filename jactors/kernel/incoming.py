@@ -51,7 +51,8 @@ class Incoming:
     header: bytes
     #: Its parent header: the cell; the same object for calls of the same cell in a row.
     parent: Any
-    sender: str
+    #: The process that submitted it.
+    caller: str
     number: int
     method: str
     returns: int
@@ -70,9 +71,9 @@ class Incoming:
     @property
     def key(self) -> tuple[str, int]:
         """The process that submitted it, and its number there."""
-        return self.sender[:32], self.number
+        return self.caller, self.number
 
     @property
     def task_id(self) -> str:
         """The identifier, as hex: that of its ref."""
-        return f"{self.sender[:32]}{self.number:016x}"
+        return f"{self.caller}{self.number:016x}"

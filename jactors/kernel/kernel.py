@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Any
-from weakref import WeakValueDictionary
 
 import zmq
 from ipykernel.ipkernel import IPythonKernel
@@ -23,24 +22,23 @@ from ipykernel.thread import CONTROL_THREAD_NAME
 from traitlets import Type
 
 from jactors.context import current_call
-from jactors.errors import ProtocolError
 from jactors.ids import new_token
 from jactors.kernel.accounts import Accounts
 from jactors.kernel.checkpoints import Checkpoints
 from jactors.kernel.control import Control
 from jactors.kernel.gate import Gate
 from jactors.kernel.guard import Guard
-from jactors.kernel.incoming import Incoming, Outcome, Room
+from jactors.kernel.inbox import Inbox
+from jactors.kernel.incoming import Incoming, Outcome
 from jactors.kernel.instance import Instance
 from jactors.kernel.lanes import Bench, InlineLane, Lane, LoopLane, ThreadLane
 from jactors.kernel.mailbox import Mailbox
 from jactors.kernel.news import News
-from jactors.kernel.outbox import Outbox
+from jactors.kernel.outbox import MANY, Outbox
 from jactors.kernel.output import ActorShell, Output, notice_children
 from jactors.kernel.questions import Questions
-from jactors.objects import blocks
 from jactors.wire import messages
-from jactors.wire.connection import descriptor, readable
+from jactors.wire.connection import descriptor
 from jactors.wire.creation import Creation
 
 __all__ = ["ActorKernel"]
@@ -65,7 +63,6 @@ class ActorKernel(IPythonKernel):
         self._signer = messages.Signer(self.session.key, new_token(8))
         self.guard = Guard(self._signer)
         self.session.digest_history_size = 0  # the guard's business
-        self._incarnation = 0
         #: None until its `__init__` is about to run.
         self.actor: Instance | None = None
         #: What it was made of; None as long.
@@ -74,8 +71,6 @@ class ActorKernel(IPythonKernel):
         self.process: Callable[[], str | None] = lambda: None
         #: Told that a client wants the kernel to end, and whether to begin anew; in the control thread.
         self.on_shutdown: Callable[[bool], None] = lambda restart: None
-        self._raw_parent = b""
-        self._parent: dict[str, Any] = {}
         self._cell_context = copy_context()
         self._lanes: dict[str | None, Lane] = {}
         #: Calls to be passed over when their turn comes. Added to by the control thread.
@@ -84,17 +79,27 @@ class ActorKernel(IPythonKernel):
         #: The token of the cell that runs; and of those that are not to run. Set, and added to, by the control thread.
         self._cell: str | None = None
         self._withdrawn: set[str] = set()
-        #: Of generators that must not be too far ahead, while they run.
-        self._rooms: WeakValueDictionary[tuple[str, int], Room] = WeakValueDictionary()
         self.accounts = Accounts()
         self.control = Control(self)
         self.news = News(self)
         self.questions: Questions = Questions(self)
         self.output = Output(self)
         notice_children()
-        super().start()  # control is read from now on, in a thread of its own: all that it asks for is there
         self._shell_socket: zmq.Socket[bytes] = self.shell_stream.socket
+        self._shell_lock = threading.Lock()
+        self.inbox = Inbox(
+            self._shell_socket,
+            self._shell_lock,
+            self._signer,
+            self.guard,
+            on_calls=self._on_calls,
+            on_roll=self._on_roll,
+            on_stock=self._on_stock,
+        )
+        #: Stock messages under way: their answers go through the socket without the lock.
+        self._stocks = 0
         self.mailbox = Mailbox(start=self._start_call, stock=self._stock)
+        super().start()  # control is read from now on, in a thread of its own: all that it asks for is there
         self.mailbox.resume()
         # Read by the loop itself: the stream's way costs 20 µs more. It goes on sending for ipykernel.
         self.shell_stream.stop_on_recv()
@@ -125,13 +130,21 @@ class ActorKernel(IPythonKernel):
         """
         self._lend = lend
         self.actor, self.creation = instance, creation
-        self._incarnation = incarnation
+        self.inbox.incarnation = incarnation
         self._leave = leave
-        self._outbox = Outbox(self._shell_socket, self._signer, incarnation, self.output.mark)
+        iopub = self.iopub_thread.io_loop
+        self._outbox = Outbox(
+            self._shell_socket,
+            self._shell_lock,
+            self._signer,
+            incarnation,
+            self.output.mark,
+            later=lambda delay, function: iopub.add_callback(iopub.call_later, delay, function),
+        )
         self.checkpoints = checkpoints
         gate = Gate() if not creation.is_async and creation.sizes != {None: 1} else None
         self._lanes = self._make_lanes(creation, gate)
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         checkpoints.attach(instance, gate=gate, loop=loop, activity=self._activity)
         self.shell.user_ns["self"] = instance.self
         self.accounts.alive_since = time.time()
@@ -143,7 +156,7 @@ class ActorKernel(IPythonKernel):
         self._leave = end
         self._answer = end  # type: ignore[method-assign]
         if self._lanes:  # it was animated
-            self._outbox.send = end  # type: ignore[method-assign]
+            self._outbox.send = end  # type: ignore[method-assign,assignment]
 
     def _make_lanes(self, creation: Creation, gate: Gate | None) -> dict[str | None, Lane]:
         sizes = creation.sizes
@@ -185,74 +198,24 @@ class ActorKernel(IPythonKernel):
     # ------------------------------------------------------------------ receiving
 
     def _on_shell(self) -> None:
-        self._receive()
+        self.inbox.read()
         self.mailbox.run()
 
-    def _receive(self) -> None:
-        """Read all that has arrived."""
-        socket = self._shell_socket
-        while readable(socket):
-            self._sort(socket.recv_multipart(zmq.NOBLOCK))
+    def _on_calls(self, caller: str, calls: list[Incoming]) -> None:
+        self.accounts.came(caller, calls)
+        for call in calls:
+            self.mailbox.put(call)
 
-    def _sort(self, frames: list[bytes]) -> None:
-        if not messages.peek_type(frames, b'"actor_call_request"'):
-            if not self.guard.admits(frames):
-                return
-            if messages.peek_type(frames, b'"comm_'):
-                asyncio.get_running_loop().create_task(self._stock(frames))
-            else:
-                self.mailbox.put(frames)
-            return
-        try:
-            self._sort_calls(frames)
-        except (ProtocolError, KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            self.guard.refuse(error)
+    def _on_roll(self, idents: list[bytes], header: bytes, caller: str, roll: Any) -> None:
+        number, asked = roll
+        mine = {call.number for call in self.accounts.open if call.caller == caller}
+        self._outbox.call_roll(idents, header, number, [each for each in asked if each not in mine])
 
-    def _sort_calls(self, frames: list[bytes]) -> None:
-        idents, signed = messages.split(frames)
-        message = self._signer.unpack(signed)
-        content = message.content
-        if message.msg_type != messages.CALL:
-            raise ProtocolError(f"{message.msg_type} is not a call")
-        if content["incarnation"] != self._incarnation:
-            raise ProtocolError(f"a call for incarnation {content['incarnation']}, this is {self._incarnation}")
-        if message.raw_parent != self._raw_parent:
-            self._raw_parent, self._parent = message.raw_parent, message.parent
-        if content.get("blocks"):
-            blocks.lent(message.buffers, content["blocks"])
-        calls, streams, at = [], [], 0
-        now = time.monotonic()
-        for number, method, returns, group, sizes, waited, *more in content["calls"]:
-            if not (isinstance(number, int) and isinstance(method, str) and isinstance(returns, int) and sizes):
-                raise ProtocolError(f"a call that makes no sense: {number!r}, {method!r}, {returns!r}, {sizes!r}")
-            groups = []
-            for size in sizes:
-                groups.append(list(message.buffers[at : at + size]))
-                streams.append(groups[-1][0])
-                at += size
-            call = (idents, message.raw_header, self._parent, message.sender, number, method, returns, group, groups)
-            incoming = Incoming(*call, now - waited)
-            calls.append(incoming if not more else self._special(incoming, more[0]))
-        messages.check_digest(message, streams)
-        self.accounts.came(message.sender, calls)
-        for each in calls:
-            self.mailbox.put(each)
-        if roll := content.get("roll"):
-            mine = {call.number for call in self.accounts.open if call.sender[:32] == message.sender[:32]}
-            self._outbox.call_roll(idents, message.raw_header, roll[0], [n for n in roll[1] if n not in mine])
-
-    def _special(self, call: Incoming, more: dict[str, Any]) -> Incoming:
-        """Return a call that has a name of its own, or a generator that must not be too far ahead."""
-        call.name = more["name"]
-        if more["room"] > 0:
-            call.room = self._rooms[call.key] = Room(more["room"], more["taken"])
-        return call
-
-    def taken(self, key: tuple[str, int], number: int) -> None:
-        """The caller has taken so many values of a generator. In the control thread."""
-        room = self._rooms.get(key)
-        if room is not None:
-            room.move(number)
+    def _on_stock(self, frames: list[bytes]) -> None:
+        if messages.peek_type(frames, b'"comm_'):
+            asyncio.get_running_loop().create_task(self._stock(frames))
+        else:
+            self.mailbox.put(frames)
 
     @property
     def refused(self) -> int:
@@ -266,6 +229,9 @@ class ActorKernel(IPythonKernel):
 
     async def _stock(self, frames: Sequence[bytes]) -> None:
         """Ipykernel's own dispatch; all cells share one context, so that context variables last."""
+        self._stocks += 1
+        if self._lanes:
+            self._outbox.flush()
         request = self.shell_main(None, [zmq.Frame(frame) for frame in frames])
         task = asyncio.get_running_loop().create_task(request, context=self._cell_context)
         if messages.peek_type(frames, b'"execute_request"'):
@@ -274,6 +240,7 @@ class ActorKernel(IPythonKernel):
         try:
             await task
         finally:
+            self._stocks -= 1
             self.accounts.cell_since = None
             self.accounts.rouse()
         self._cells += 1
@@ -312,7 +279,7 @@ class ActorKernel(IPythonKernel):
     def _abort_queues(self, subshell_id: str | None = None) -> None:
         """A cell has failed: the cells that its client has sent already are not run; calls are."""
         self._aborting = True
-        self._receive()
+        self.inbox.read()
         self.mailbox.put(self._stop_aborting)
 
     def _stop_aborting(self) -> None:
@@ -321,7 +288,7 @@ class ActorKernel(IPythonKernel):
     # ------------------------------------------------------------------ running
 
     def _start_call(self, call: Incoming) -> None:
-        if call.key in self._cancelled:
+        if self._cancelled and call.key in self._cancelled:
             self._cancelled.discard(call.key)
             call.flags["cancelled"] = True
             assert self.actor is not None
@@ -344,15 +311,15 @@ class ActorKernel(IPythonKernel):
 
     def status(self) -> dict[str, Any]:
         """Return what an overview shows; from any thread."""
-        return {"incarnation": self._incarnation, "process": self.process(), **self.accounts.status()}
+        return {"incarnation": self.inbox.incarnation, "process": self.process(), **self.accounts.status()}
 
     def speak_for_the_last_call(self) -> None:
         """Publish what comes after the loop has ended under the cell of the call that came last."""
-        self.output.enter(self._parent)
+        self.output.enter(self.inbox.parent)
 
     def _part(self, call: Incoming, outcomes: list[Outcome]) -> None:
         self._outbox.send(call, outcomes, last=False)
-        self._receive()
+        self.inbox.read()
 
     def cancel(self, key: tuple[str, int], *, recursive: bool) -> str:
         """End a call, queued or running; return which it was. In the control thread, while the call runs."""
@@ -389,11 +356,13 @@ class ActorKernel(IPythonKernel):
     def _answer(self, call: Incoming, outcome: list[Outcome] | SystemExit) -> None:
         if isinstance(outcome, SystemExit):
             self.mailbox.pause()
+            self._outbox.flush()
             self._leave(outcome)
             return
         last = outcome[-1][1]
         self.accounts.ended(call, failed=last is not None and last.failed)
-        self._outbox.send(call, outcome)
+        if self._outbox.send(call, outcome, hold=len(self.accounts.open) >= MANY and not self._stocks):
+            self._loop.call_soon(self._outbox.flush)
         # A send may have swallowed the socket's edge-triggered read event: look.
-        self._receive()
+        self.inbox.read()
         self.mailbox.run()

@@ -17,9 +17,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 from jactors import trace
@@ -119,8 +121,14 @@ class ThreadLane:
 
     def __init__(self, bench: Bench, size: int, name: str) -> None:
         self._bench = bench
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix=f"jactors-{name}")
+        self._size, self._name = size, name
         self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[Incoming] = SimpleQueue()
+        #: Threads there are, and calls that have been started and not answered. Of the main thread.
+        self._threads = self._calls = 0
+        #: What the main thread is to do, in order; and whether it has been told.
+        self._posted: deque[tuple[Callable[..., None], Any, Any]] = deque()
+        self._told = False
         #: Calls that wait for a thread. A dict operation at a time, from any thread.
         self._waiting: dict[tuple[str, int], Incoming] = {}
         #: Values of generators on their way to the main thread: not more, or a quick generator fills the memory.
@@ -129,35 +137,63 @@ class ThreadLane:
     def start(self, call: Incoming) -> None:
         """Run `call` as soon as a thread is free."""
         self._waiting[call.key] = call
-        self._pool.submit(self._run, call)
+        self._calls += 1
+        self._queue.put(call)
+        if self._threads < min(self._calls, self._size):
+            name = f"jactors-{self._name}_{self._threads}"
+            self._threads += 1
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def _work(self) -> None:
+        """Run one call after the other, for ever."""
+        gate, enter = self._bench.gate, self._bench.output.enter_thread
+        assert gate is not None
+        parent = None
+        while True:
+            call = self._queue.get()
+            gate.enter()
+            try:
+                if self._waiting.pop(call.key, None) is not None:  # else cancelled and answered
+                    if call.parent is not parent:
+                        enter(parent := call.parent)
+                    self._run(call)
+                del call  # while this thread waits, nothing is kept
+            finally:
+                gate.leave()
 
     def _run(self, call: Incoming) -> None:
         bench = self._bench
-        gate = bench.gate
-        assert gate is not None
-        gate.enter()
-        try:
-            if self._waiting.pop(call.key, None) is not None:  # else cancelled and answered
-                self._run_inside(call)
-        finally:
-            gate.leave()
-
-    def _run_inside(self, call: Incoming) -> None:
-        bench = self._bench
-        tokens = bench.output.enter_thread(call.parent)
         bench.begin(call)
         outcome: list[Outcome] | SystemExit
         try:
             outcome = bench.end(call, bench.instance.run(call, self._part))
         except SystemExit as leave:
             outcome = leave
-        finally:
-            bench.output.leave_thread(tokens)
-        self._loop.call_soon_threadsafe(bench.answer, call, outcome)
+        self._post(self._answer, call, outcome)
+
+    def _post(self, do: Callable[..., None], call: Incoming, outcome: Any) -> None:
+        """Let the main thread do something: it is woken once for all that is posted by the time it comes."""
+        self._posted.append((do, call, outcome))
+        if not self._told:
+            self._told = True
+            self._loop.call_soon_threadsafe(self._do_posted)
+
+    def _do_posted(self) -> None:
+        self._told = False  # before the look at what there is
+        for _ in range(len(self._posted)):
+            do, call, outcome = self._posted.popleft()
+            do(call, outcome)
+        if self._posted and not self._told:  # the loop has other things to do as well
+            self._told = True
+            self._loop.call_soon(self._do_posted)
+
+    def _answer(self, call: Incoming, outcome: list[Outcome] | SystemExit) -> None:
+        self._calls -= 1
+        self._bench.answer(call, outcome)
 
     def _part(self, call: Incoming, outcomes: list[Outcome]) -> None:
         self._parts.acquire()  # the main thread gives it back, which waits for nobody
-        self._loop.call_soon_threadsafe(self._send_part, call, outcomes)
+        self._post(self._send_part, call, outcomes)
 
     def _send_part(self, call: Incoming, outcomes: list[Outcome]) -> None:
         self._parts.release()
@@ -171,7 +207,7 @@ class ThreadLane:
             return bench.instance.interrupts.stop(key)
         waiting.flags["cancelled"] = True
         cancelled: list[Outcome] = [(-1, bench.instance.failed(waiting.method, asyncio.CancelledError()))]
-        self._loop.call_soon_threadsafe(bench.answer, waiting, cancelled)
+        self._post(self._answer, waiting, cancelled)
         return waiting
 
     def busy(self) -> bool:
@@ -188,10 +224,16 @@ class LoopLane:
         self._loop = asyncio.get_running_loop()
         #: The loop holds its tasks weakly; a call must not be collected while it waits.
         self._tasks: dict[tuple[str, int], tuple[asyncio.Task[None], Incoming]] = {}
+        #: What a task for a call of this cell begins with: its output goes there.
+        self._parent: Any = None
+        self._context = copy_context()
 
     def start(self, call: Incoming) -> None:
         """Make a task of `call`; it starts when there is room, in the order of arrival."""
-        task = self._loop.create_task(self._run(call))
+        if call.parent is not self._parent:
+            self._parent, self._context = call.parent, copy_context()
+            self._context.run(self._bench.output.enter_thread, call.parent)
+        task = self._loop.create_task(self._run(call), context=self._context.copy())
         self._tasks[call.key] = (task, call)
 
     async def _run(self, call: Incoming) -> None:
@@ -199,7 +241,6 @@ class LoopLane:
         outcome: list[Outcome] | SystemExit
         try:
             async with self._room:
-                bench.output.enter_thread(call.parent)  # the task's own context: nothing to undo
                 bench.begin(call)
                 outcome = bench.end(call, await bench.instance.run_async(call, bench.part))
         except asyncio.CancelledError as error:  # while it waited for room

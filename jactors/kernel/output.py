@@ -21,7 +21,6 @@ import select
 import sys
 import time
 from collections.abc import Mapping
-from contextvars import Token
 from typing import Any
 
 from ipykernel.iostream import OutStream
@@ -163,17 +162,11 @@ class Output:
         self._kernel.shell.display_pub.set_parent(message)
         self._kernel.shell.displayhook.set_parent(message)
 
-    def enter_thread(self, parent: Mapping[str, Any]) -> list[tuple[Any, Token[Any]]]:
-        """Publish under `parent` in this thread or task alone; return what `leave_thread` takes."""
+    def enter_thread(self, parent: Mapping[str, Any]) -> None:
+        """Publish from now on under `parent` in this thread, or context, alone."""
         message = {"header": parent}
-        streams = (sys.stdout, sys.stderr, self._kernel.shell.display_pub)
-        return [(stream, stream.set_thread_parent(message)) for stream in streams]  # type: ignore[union-attr]
-
-    @staticmethod
-    def leave_thread(tokens: list[tuple[Any, Token[Any]]]) -> None:
-        """Undo `enter_thread`."""
-        for stream, token in tokens:
-            stream.reset_thread_parent(token)
+        for stream in (sys.stdout, sys.stderr, self._kernel.shell.display_pub):
+            stream.set_thread_parent(message)  # type: ignore[union-attr]
 
     @staticmethod
     def _let_children_speak() -> None:

@@ -49,14 +49,19 @@ def take_along(hold: Held) -> None:
         _thread.packed.append(hold)
 
 
-@contextmanager
-def packing() -> Iterator[list[Held]]:
+class packing:  # noqa: N801 - a context manager; as a generator it takes three times as long
     """Collect what is pickled inside names."""
-    before, _thread.packed = _thread.packed, []
-    try:
-        yield _thread.packed
-    finally:
-        _thread.packed = before
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> list[Held]:
+        self._before = _thread.packed
+        packed: list[Held] = []
+        _thread.packed = packed
+        return packed
+
+    def __exit__(self, *_: object) -> None:
+        _thread.packed = self._before
 
 
 @contextmanager

@@ -22,7 +22,10 @@ def descriptor(socket: zmq.Socket[Any]) -> int:
 
 def readable(socket: zmq.Socket[Any]) -> bool:
     """Return whether a message can be read; asking also takes note of what the descriptor announced."""
-    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+    return bool(int(socket.get(zmq.EVENTS)) & _IN)
+
+
+_IN = int(zmq.POLLIN)  # a plain number: with the flag it takes half as long again
 
 
 def new_curve_keys() -> dict[str, str]:

@@ -137,7 +137,8 @@ class Link:
     def wait_for(self, entry: Entry, deadline: float | None) -> None:
         """Block until `entry`, made by a call of this link, has ended or the deadline has passed.
 
-        The calling thread reads the socket itself where nobody else does.
+        The calling thread reads the socket itself where nobody else does: whatever has come since the last look has
+        made its descriptor readable.
         """
         waiter = Waiter.of_thread()
         entry.on_end(waiter.wake)
@@ -151,28 +152,29 @@ class Link:
                             self._wake_reader = waiter.wake
                             self._io.mute(self._fd)
                             mine = True
+                waiter.wait(deadline, self._fd if mine and self._fd >= 0 else None)
                 if mine:
                     with Shield():
                         with self._lock:
                             ended = self._drain()
-                        deliver(ended)  # where this ends `entry`, the wait returns at once
-                waiter.wait(deadline, self._fd if mine and self._fd >= 0 else None)
+                            if any(each is entry for each, _ in ended):
+                                self._give_back()
+                                mine = False
+                        deliver(ended)
                 if deadline is not None and time.monotonic() >= deadline:
                     return
         finally:
             if mine:
-                with Shield():
+                with Shield(), self._lock:
                     self._give_back()
             if not entry.done:
                 entry.forget(waiter.wake)
 
     def _give_back(self) -> None:
-        with self._lock:
-            self._reader = 0
-            if self._dealer is not None:
-                self._io.unmute(self._fd, self._on_shell)
-            ended = self._drain()
-        deliver(ended)
+        """Let the I/O thread read again: it is told of what nobody has looked at. Under the lock."""
+        self._reader = 0
+        if self._dealer is not None:
+            self._io.unmute(self._fd, self._on_shell)
 
     def _argument(self, call: Call, at: int, entry: Entry) -> None:
         """An argument of `call` has ended: fill its group; send when it was the last."""
@@ -395,6 +397,4 @@ class Link:
 
 
 _send_call = injection.around("req", messages.send)
-
-#: Replies that are read at a time: a quick generator sends for ever.
-_SLICE = 256
+_SLICE = 256  # replies that are read at a time: a quick generator sends for ever

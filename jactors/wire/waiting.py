@@ -15,8 +15,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from threading import get_ident
 from types import FrameType, TracebackType
 from typing import Any
@@ -24,7 +23,7 @@ from typing import Any
 from jactors.objects.store import Entry
 from jactors.wire import questions
 
-__all__ = ["Shield", "Waiter", "awaited", "makers", "noted", "wait_entries"]
+__all__ = ["Shield", "Waiter", "awaited", "makers", "note", "unnote", "wait_entries"]
 
 
 _MAIN = threading.main_thread().ident
@@ -71,6 +70,9 @@ class Waiter:
         self._woken = False
         #: A byte may lie in the socket pair.
         self._sent = False
+        #: What it waited for last, which is most often what it waits for next.
+        self._polled: int | None = None
+        self._poller: Any = None
 
     @classmethod
     def of_thread(cls) -> Waiter:
@@ -123,14 +125,14 @@ class Waiter:
         if not self._woken:
             timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
             mine = self._out.fileno()
-            fds = [mine] if fd is None else [mine, fd]
             if hasattr(select, "poll"):
-                poller = select.poll()
-                for each in fds:
-                    poller.register(each, select.POLLIN)
-                ready = [each for each, _ in poller.poll(None if timeout is None else timeout * 1000)]
+                if self._polled != fd or self._poller is None:
+                    self._polled, self._poller = fd, select.poll()
+                    for each in (mine,) if fd is None else (mine, fd):
+                        self._poller.register(each, select.POLLIN)
+                ready = [each for each, _ in self._poller.poll(None if timeout is None else timeout * 1000)]
             else:
-                ready = select.select(fds, [], [], timeout)[0]
+                ready = select.select([mine] if fd is None else [mine, fd], [], [], timeout)[0]
             if mine in ready:  # also where the byte comes late, from a wake that was seen before
                 self._drain()
         self._woken = False
@@ -189,18 +191,19 @@ def wait_entries(
 _waits: dict[int, Sequence[Entry]] = {}
 
 
-@contextmanager
-def noted(entries: Sequence[Entry]) -> Iterator[None]:
-    """While this thread waits for `entries`, others can ask what it waits for."""
+def note(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Let others ask what this thread waits for: `entries`, from now on; return what `unnote` takes."""
     thread = get_ident()
     before, _waits[thread] = _waits.get(thread, ()), entries
-    try:
-        yield
-    finally:
-        if before:
-            _waits[thread] = before
-        else:
-            _waits.pop(thread, None)
+    return before
+
+
+def unnote(before: Sequence[Entry]) -> None:
+    """It waits no more, or again for what it has waited `before`."""
+    if before:
+        _waits[get_ident()] = before
+    else:
+        _waits.pop(get_ident(), None)
 
 
 def awaited() -> list[str]:

@@ -26,6 +26,33 @@ async def wait_async(path):
         await asyncio.sleep(0.002)
 
 
+class Quick:
+    """A burst of quick calls, and one among them that takes its time."""
+
+    def add(self, n):
+        return n + 1
+
+    def hang(self, until):
+        wait_for(until)
+
+
+class QuickAsync(Quick):
+    async def add(self, n):
+        return n + 1
+
+
+@pytest.mark.parametrize("kind", [Quick, QuickAsync])
+def test_results_of_a_burst_do_not_wait_for_a_slow_call_behind_them(session, tmp_path, kind):
+    actor, until = jactors.remote(kind).remote(), tmp_path / "go on"
+    before = [actor.add.remote(n) for n in range(40)]
+    slow = actor.hang.remote(str(until))
+    behind = [actor.add.remote(n) for n in range(40)]
+    assert jactors.get(before, timeout=TIMEOUT) == list(range(1, 41))
+    assert jactors.wait([slow], timeout=0)[0] == []
+    until.touch()
+    assert jactors.get([slow, *behind], timeout=TIMEOUT) == [None, *range(1, 41)]
+
+
 class Meter:
     """Counts what is under way at once, from threads."""
 

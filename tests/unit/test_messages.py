@@ -12,7 +12,7 @@ from jupyter_client.session import Session
 
 from jactors.errors import ProtocolError
 from jactors.wire import messages
-from jactors.wire.messages import CALL, DELIMITER, REPLY, STATUS, Message, Signer, check_digest, peek_type, split
+from jactors.wire.messages import CALL, DELIMITER, REPLY, STATUS, Signer, check_digest, peek_type, split
 
 KEY = b"a key of this incarnation"
 
@@ -237,10 +237,3 @@ def test_sent_in_one_piece():
     socket = Socket()
     messages.send(socket, [b"a", b"b" * (1 << 16), b"c"])
     assert [(flags, copy) for _, flags, copy in socket.sent] == [(2, True), (2, False), (0, True)]
-
-
-def test_a_message_is_a_record():
-    message = received(signer().pack(STATUS, {}))
-    assert isinstance(message, Message)
-    with pytest.raises(AttributeError):
-        message.sender = "somebody else"
