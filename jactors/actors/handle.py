@@ -18,6 +18,7 @@ from jactors.actors.generator import ObjectRefGenerator, collected
 from jactors.actors.records import ActorStatistics
 from jactors.actors.shape import BUILT_IN, ClassShape, MethodShape
 from jactors.actors.sketch import Sketch
+from jactors.actors.tooltip import Doc, kind_of
 from jactors.context import current_actor, current_call
 from jactors.errors import PendingCallsLimitExceeded
 from jactors.ids import ActorID
@@ -55,6 +56,7 @@ class Home:
         "actor_id",
         "address",
         "class_name",
+        "kinds",
         "link",
         "max_pending",
         "name",
@@ -75,11 +77,14 @@ class Home:
         self.max_pending = max_pending
         #: The class that the actor was made of, or reloaded with, by this process; weak, None where it was another.
         self.user_class: weakref.ref[type] | None = None
+        #: Of the methods that were asked for: their `ActorMethod`, which has their signature; see `_kind`.
+        self.kinds: dict[str, tuple[type[ActorMethod], MethodShape]] = shape.kinds
 
     def reshape(self, shape: ClassShape) -> None:
         """The actor has new code: calls from now on are checked against it. From any thread."""
         self.shape = shape
         self.class_name = shape.class_name
+        self.kinds = shape.kinds
 
 
 class ActorMethod:
@@ -148,7 +153,7 @@ class ActorMethod:
     def options(self, **options: Any) -> ActorMethod:
         """Return this method with other options for its calls; see `jactors.method`."""
         parsed = MethodOptions.parse(options, generator=self._shape.generator, base=self._options)
-        return ActorMethod(self._handle, self._shape, parsed)
+        return type(self)(self._handle, self._shape, parsed)
 
     def _remote(self, args: Any = (), kwargs: Any = None, **options: Any) -> Any:
         return self.options(**options).remote(*args, **(kwargs or {}))
@@ -230,6 +235,7 @@ class ActorHandle(Generic[T]):
     are those of `get_actor` and of ``get_runtime_context().current_actor``, and copies of those.
     """
 
+    __doc__ = Doc(__doc__)
     _home: Home
     #: None in a weak handle, in the actor itself, and where somebody else is known to hold it.
     _hold: Held | None
@@ -252,12 +258,8 @@ class ActorHandle(Generic[T]):
 
     def __getattr__(self, name: str) -> ActorMethod:
         home: Home = self.__dict__["_home"]  # not by attribute: a half-made handle would ask itself
-        shape = home.shape.methods.get(name)
-        if shape is None:
-            if name not in BUILT_IN:
-                raise AttributeError(_no_such_method(home, name))
-            shape = _BUILT_IN_SHAPES[name]
-        return ActorMethod(self, shape, shape.options)
+        kind, shape = home.kinds.get(name) or _kind(home, name)
+        return kind(self, shape, shape.options)
 
     def __dir__(self) -> list[str]:
         return sorted({*self._home.shape.methods, "__init__", *BUILT_IN})
@@ -301,6 +303,17 @@ _BUILT_IN_SHAPES = {
         ("__ray_terminate__", "End the actor after the calls submitted before."),
     )
 }
+
+
+def _kind(home: Home, name: str) -> tuple[type[ActorMethod], MethodShape]:
+    """Return the class of a method's `ActorMethod`, and its shape."""
+    shape = home.shape.methods.get(name)
+    if shape is None:
+        if name not in BUILT_IN:
+            raise AttributeError(_no_such_method(home, name))
+        shape = _BUILT_IN_SHAPES[name]
+    found = home.kinds[name] = kind_of(ActorMethod, home.class_name, shape), shape
+    return found
 
 
 def _no_such_method(home: Home, name: str) -> str:

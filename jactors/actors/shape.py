@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jactors.actors.signature import Texts, build, texts_of
 from jactors.options import ActorOptions, MethodOptions
 from jactors.wire import pack
 from jactors.wire.backlog import Traffic
@@ -74,6 +75,8 @@ class MethodShape:
     generator: bool = False
     #: Positional arguments that pass without a closer look: (least, most); (1, 0) for none.
     quick: tuple[int, int] = field(default=(1, 0))
+    #: How its signature reads: see `jactors.actors.signature`.
+    texts: Texts = ()
     #: What ``__ray_invocation_decorator__`` of the method says: wraps each of its calls, in the caller.
     decorator: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
 
@@ -83,37 +86,60 @@ class MethodShape:
         bound = isinstance(function, staticmethod)
         plain = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
         options: MethodOptions = getattr(plain, _MARK, None) or MethodOptions()
-        try:
-            found = list(inspect.signature(plain).parameters.values())
-        except (TypeError, ValueError):
-            found = None
         parameters = None
-        if found is not None:
+        texts: Texts = ()
+        try:
+            signature = inspect.signature(plain)
+        except (TypeError, ValueError):
+            pass
+        else:
+            found = list(signature.parameters.values())
             if not bound and found and found[0].kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD:
                 found = found[1:]
             empty = inspect.Parameter.empty
             parameters = tuple((p.name, int(p.kind), p.default is not empty) for p in found)
+            texts = texts_of(found, signature.return_annotation)
         doc = inspect.getdoc(plain) or ""
         decorator = getattr(plain, "__ray_invocation_decorator__", None)
-        return cls(name, parameters, doc, options, _generates(plain), _quick(parameters), decorator)
+        return cls(name, parameters, doc, options, _generates(plain), _quick(parameters), texts, decorator)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By value, whoever pickles: a handle may go through the user's own `pickle`, a decorator may be a lambda.
         wraps = self.decorator and pack.dumps_inband(self.decorator, what=f"the invocation decorator of {self.name}")
-        return _revived, (self.name, self.parameters, self.doc, self.options, self.generator, self.quick, wraps)
+        return _revived, (
+            self.name,
+            self.parameters,
+            self.doc,
+            self.options,
+            self.generator,
+            self.quick,
+            self.texts,
+            wraps,
+        )
 
     def signature(self) -> inspect.Signature:
-        """Return the signature; defaults are shown as ``...``."""
+        """Return the signature, whose defaults and annotations only read as they do in the class."""
         if self.parameters is None:
-            return inspect.signature(lambda *args, **kwargs: None)
-        empty = inspect.Parameter.empty
-        kinds = {int(kind): kind for kind in (inspect.Parameter.POSITIONAL_ONLY, *_KINDS)}
-        return inspect.Signature(
-            [
-                inspect.Parameter(name, kinds[kind], default=... if optional else empty)
-                for name, kind, optional in self.parameters
-            ]
-        )
+            return _ANY
+        return build(self.parameters, self.texts)
+
+    def signature_of_call(self, returns: str | None = None) -> inspect.Signature:
+        """Return that of the function of ``self``, which an `ActorMethod` is."""
+        if self.parameters is None:
+            return _ANY_METHOD
+        me = ("self", int(inspect.Parameter.POSITIONAL_ONLY), False)
+        return build((me, *self.parameters), self.texts and (("", ""), *self.texts), returns=returns)
+
+    def signature_of_remote(self) -> inspect.Signature:
+        """Return that of its ``.remote``, which returns a ref of the value."""
+        if self.generator:
+            returns = "ObjectRefGenerator"
+        elif self.options.num_returns not in (None, 1):
+            returns = ""
+        else:
+            value = self.texts[-1][1] if self.texts else ""
+            returns = f"ObjectRef[{value}]" if value else "ObjectRef"
+        return self.signature_of_call(returns)
 
     def check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Raise TypeError where the arguments do not fit."""
@@ -132,12 +158,8 @@ def _revived(*told: Any) -> MethodShape:
     return MethodShape(*fields)
 
 
-_KINDS = (
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    inspect.Parameter.VAR_POSITIONAL,
-    inspect.Parameter.KEYWORD_ONLY,
-    inspect.Parameter.VAR_KEYWORD,
-)
+_ANY = inspect.signature(lambda *args, **kwargs: None)
+_ANY_METHOD = inspect.signature(lambda self, /, *args, **kwargs: None)
 
 
 def _quick(parameters: tuple[tuple[str, int, bool], ...] | None) -> tuple[int, int]:
@@ -167,6 +189,12 @@ class ClassShape:
     init: MethodShape
     #: Any method is a coroutine or an async generator.
     is_async: bool
+    #: What this process calls the methods with, made when first asked for: see `jactors.actors.handle`.
+    kinds: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        told = (self.class_name, self.module, self.doc, self.methods, self.init, self.is_async)
+        return ClassShape, told
 
     @classmethod
     def of(cls, user_class: type) -> ClassShape:

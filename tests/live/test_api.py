@@ -29,7 +29,7 @@ class Counter:
         self.value = start  # an attribute with a method's name
         self.step = step
 
-    def add(self, by=None):
+    def add(self, by: float | None = None):
         """Add `by`, or the step."""
         self.value += self.step if by is None else by
         return self.value
@@ -461,8 +461,16 @@ def test_options_of_a_method_make_no_cycle(session):
 def test_method_shows_what_it_is(counter):
     import inspect
 
-    assert counter.add.__name__ == "add" and counter.add.__doc__ == "Add `by`, or the step."
-    assert list(inspect.signature(counter.add).parameters) == ["by"]
+    for handle in (counter, pickle.loads(pickle.dumps(counter))):
+        add = handle.add.options(name="again")
+        assert add.__name__ == "add" and add.__doc__ == "Add `by`, or the step."
+        assert str(inspect.signature(add)) == "(by: float | None = None)"
+        assert str(inspect.signature(add.remote)) == "(by: float | None = None) -> ObjectRef"
+        assert inspect.getdoc(add.remote).startswith("Add `by`, or the step.\n\nSubmit a call")
+        assert inspect.getdoc(handle) == "Counts."
+    with pytest.raises(TypeError, match=r"^add\(by: float \| None = None\): too many"):
+        counter.add(1, 2)
+    assert "An actor." in inspect.getdoc(jactors.ActorHandle)
 
 
 def test_a_decorator_of_the_invocation(session):
