@@ -148,10 +148,32 @@ class ObjectRef(Generic[T_co]):
         return future
 
     def as_future(self) -> asyncio.Future[T_co]:
-        """Return an `asyncio.Future` of the value, for the running loop."""
-        return asyncio.wrap_future(self.future())
+        """Return an `asyncio.Future` of the value, for the running loop, which rebuilds it in its own thread."""
+        loop, entry = asyncio.get_running_loop(), self._entry
+        future: asyncio.Future[T_co] = loop.create_future()
+
+        def settle() -> None:
+            if future.done():  # cancelled
+                return
+            try:
+                future.set_result(entry.load())
+            except StopIteration as error:  # which no coroutine can raise
+                stopped = RuntimeError(f"the call raised StopIteration: {error}")
+                stopped.__cause__ = error
+                future.set_exception(stopped)
+            except BaseException as error:
+                future.set_exception(error)
+
+        def tell(_: Entry) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle)
+
+        entry.on_end(tell)
+        return future
 
     def __await__(self) -> Generator[Any, None, T_co]:
+        if self._entry.done:
+            return self._entry.load()  # type: ignore[no-any-return]
         key = object()  # `awaiting`, but for its 1 µs
         awaited[key] = Awaited(self._entry, asyncio.get_running_loop())
         for tell in tuple(on_await):

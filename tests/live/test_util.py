@@ -33,6 +33,9 @@ class Worker:
     def boom(self, value):
         raise ValueError(value)
 
+    def stop(self):
+        raise StopIteration(5)
+
     def die(self, value):
         os._exit(3)
 
@@ -589,6 +592,19 @@ def test_ref_as_future_that_is_cancelled_does_not_poison_the_ref(workers, tmp_pa
         return await ref
 
     assert asyncio.run(main()) == str(tmp_path / "gate")
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_an_awaited_call_that_raised_stop_iteration_says_so(workers, done):
+    async def main():
+        ref = workers[0].stop.remote()
+        if done:
+            jactors.wait([ref])
+        return await ref
+
+    with pytest.raises(RuntimeError) as raised:  # a coroutine that raised StopIteration would just return
+        asyncio.run(main())
+    assert isinstance(raised.value.__cause__, StopIteration)
 
 
 def test_context_of_an_actor(workers):
