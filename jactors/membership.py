@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -45,6 +46,9 @@ from jactors.wire.relay import Parents, Relay
 __all__ = ["Session"]
 
 log = logging.getLogger("jactors")
+
+#: Seconds that what was let go of has to be weighed.
+_SETTLES = 0.5
 
 
 class Session:
@@ -234,6 +238,15 @@ class Session:
         if watch is None:
             return self.links.lost(actor_id, "the supervisor of its session has ended")
         return self.links.link(actor_id, watch, traffic)
+
+    def settle(self) -> None:
+        """Wait until the supervisor has heard, and weighed, what this process has said so far: handles let go of.
+
+        It weighs when there is nothing to hear. Where all the others never stop talking, that is not waited for.
+        """
+        until = time.monotonic() + _SETTLES
+        while not self.watch.request("settled")["settled"] and time.monotonic() < until:
+            pass
 
     def kill(self, actor_id: str, *, for_good: bool, reason: str) -> None:
         """End an actor, or make it crash; one that has ended is no error."""

@@ -179,12 +179,16 @@ class ActorClass(Generic[T]):
     def _create(self, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorHandle[T]:
         options.check_submittable()
         self._shape.init.check(args, kwargs)
+        if inspect.isabstract(self._class):
+            methods = ", ".join(sorted(getattr(self._class, "__abstractmethods__", ())))
+            raise TypeError(f"Can't instantiate abstract class {self._class.__name__}: it does not define {methods}")
         traffic = self._shape.traffic(options)
         here = session.current()
         namespace = options.namespace or here.namespace
-        if options.name is not None:
-            record = session.find(namespace, options.name)
-            if record is not None and options.get_if_exists:
+        if options.name is not None and session.find(namespace, options.name) is not None:
+            here.settle()  # it may be that of an actor whose last handle has just gone
+            record = registry.lookup(namespace, options.name)
+            if options.get_if_exists and record is not None:
                 return handle_of(record)
         self._pickled()  # before anything is claimed: it may fail
         groups, needs, luggage = pack_arguments(args, kwargs, what=f"the arguments of {self._class.__name__}.__init__")

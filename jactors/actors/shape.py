@@ -7,6 +7,7 @@ class too. Plain builtin values only.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -58,6 +59,11 @@ def method(*args: Any, **options: Any) -> Any:
     return mark
 
 
+def _plain(member: Any) -> Any:
+    """Return the function that a class member is, or is made of."""
+    return member.func if isinstance(member, functools.partialmethod) else getattr(member, "__func__", member)
+
+
 def _generates(function: Callable[..., Any]) -> bool:
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
@@ -84,12 +90,14 @@ class MethodShape:
     def of(cls, name: str, function: Any) -> MethodShape:
         """Return the shape of a class member."""
         bound = isinstance(function, staticmethod)
-        plain = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
+        plain = _plain(function)
         options: MethodOptions = getattr(plain, _MARK, None) or MethodOptions()
         parameters = None
         texts: Texts = ()
         try:
-            signature = inspect.signature(plain)
+            # A partial method has fewer parameters than what it is made of.
+            partial = isinstance(function, functools.partialmethod)
+            signature = inspect.signature(function.__get__(None, object) if partial else plain)
         except (TypeError, ValueError):
             pass
         else:
@@ -205,9 +213,9 @@ class ClassShape:
         functions = {
             name: member
             for name, member in members.items()
-            if inspect.isfunction(member) or isinstance(member, (staticmethod, classmethod))
+            if inspect.isfunction(member) or isinstance(member, (staticmethod, classmethod, functools.partialmethod))
         }
-        plain = [getattr(member, "__func__", member) for member in functions.values()]
+        plain = [_plain(member) for member in functions.values()]
         return cls(
             user_class.__name__,
             user_class.__module__,

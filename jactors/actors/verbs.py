@@ -27,15 +27,15 @@ T = TypeVar("T")
 
 
 @overload
-def get(refs: ObjectRef[T], *, timeout: float | None = None, progress: bool = False) -> T: ...
+def get(object_refs: ObjectRef[T], *, timeout: float | None = None, progress: bool = False) -> T: ...
 @overload
-def get(refs: Sequence[ObjectRef[T]], *, timeout: float | None = None, progress: bool = False) -> list[T]: ...
-def get(refs: Any, *, timeout: float | None = None, progress: bool = False) -> Any:
+def get(object_refs: Sequence[ObjectRef[T]], *, timeout: float | None = None, progress: bool = False) -> list[T]: ...
+def get(object_refs: Any, *, timeout: float | None = None, progress: bool = False) -> Any:
     """Wait for a value, or a list of values, and return it.
 
     Parameters
     ----------
-    refs : ObjectRef or list of ObjectRef
+    object_refs : ObjectRef or list of ObjectRef
         A generator of refs is returned as it is, as in Ray: iterate, and get each.
     timeout : float, optional
         Seconds; 0 only looks, None waits for ever.
@@ -52,8 +52,8 @@ def get(refs: Any, *, timeout: float | None = None, progress: bool = False) -> A
         The actor ended, or restarts, and the call with it.
     """
     deadline = _deadline(timeout)
-    if isinstance(refs, ObjectRef):
-        entry = refs._entry
+    if isinstance(object_refs, ObjectRef):
+        entry = object_refs._entry
         if progress:
             watch([entry], timeout=timeout, until_failure=True)
         if not entry.done:
@@ -61,14 +61,14 @@ def get(refs: Any, *, timeout: float | None = None, progress: bool = False) -> A
             if not entry.done:
                 raise _too_late(timeout, [entry])
         return entry.load()
-    if isinstance(refs, ObjectRefGenerator):
-        return refs  # so that who gets whatever a method returns need not know that it yields
-    if not isinstance(refs, list):
+    if isinstance(object_refs, ObjectRefGenerator):
+        return object_refs  # so that who gets whatever a method returns need not know that it yields
+    if not isinstance(object_refs, list):
         raise ValueError(
-            f"Invalid type of object refs, {type(refs)}, is given. 'object_refs' must either be an ObjectRef or a list "
-            "of ObjectRefs."
+            f"Invalid type of object refs, {type(object_refs)}, is given. 'object_refs' must either be an ObjectRef or "
+            "a list of ObjectRefs."
         )
-    entries = [_entry(ref) for ref in refs]
+    entries = [_entry(ref) for ref in object_refs]
     if progress:
         watch(entries, timeout=timeout, until_failure=True)
     _wait_all(entries, timeout, deadline)
@@ -122,13 +122,13 @@ def _too_late(timeout: float | None, entries: list[Entry]) -> GetTimeoutError:
 
 
 def wait(
-    refs: list[ObjectRef[T]], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
+    ray_waitables: list[ObjectRef[T]], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
 ) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]:
-    """Wait until `num_returns` of `refs` have ended; return those and the rest, in the given order.
+    """Wait until `num_returns` of `ray_waitables` have ended; return those and the rest, in the given order.
 
     Parameters
     ----------
-    refs : list of ObjectRef
+    ray_waitables : list of ObjectRef
         No ref twice. A generator of refs is ready when its next ref is, or when it has ended.
     num_returns : int
         At most so many are returned as ready.
@@ -141,7 +141,7 @@ def wait(
     -----
     A failed call counts as ready.
     """
-    deadline = _deadline(timeout)
+    deadline, refs = _deadline(timeout), ray_waitables
     if not isinstance(refs, list):
         raise TypeError(f"wait() expected a list of ObjectRef, got {type(refs)}")
     for ref in refs:
@@ -203,7 +203,7 @@ def kill(actor: ActorHandle[Any], *, no_restart: bool = True) -> None:
     session.current().kill(actor._home.actor_id, for_good=no_restart, reason=reason)
 
 
-def cancel(ref: ObjectRef[Any] | ObjectRefGenerator, *, force: bool = False, recursive: bool = True) -> None:
+def cancel(ray_waitable: ObjectRef[Any] | ObjectRefGenerator, *, force: bool = False, recursive: bool = True) -> None:
     """End a call: one that has not started never runs, one that runs is interrupted.
 
     A sync method gets KeyboardInterrupt, a coroutine CancelledError at its next ``await``; whatever
@@ -212,19 +212,21 @@ def cancel(ref: ObjectRef[Any] | ObjectRefGenerator, *, force: bool = False, rec
 
     Parameters
     ----------
-    ref : ObjectRef or ObjectRefGenerator
+    ray_waitable : ObjectRef or ObjectRefGenerator
         One that has ended, or was put, is left alone. Whoever has the ref may cancel.
     force : bool
         End the worker that runs a task. Not for actors, as in Ray.
     recursive : bool
         Cancel the calls that it has submitted as well.
     """
-    if isinstance(ref, ObjectRefGenerator):
-        entry = ref._stream.end  # the next value may have come already
-    elif isinstance(ref, ObjectRef):
-        entry = ref._entry
+    if isinstance(ray_waitable, ObjectRefGenerator):
+        entry = ray_waitable._stream.end  # the next value may have come already
+    elif isinstance(ray_waitable, ObjectRef):
+        entry = ray_waitable._entry
     else:
-        raise TypeError(f"jactors.cancel() only supports object refs, got {type(ref).__name__}: {ref!r}")
+        raise TypeError(
+            f"jactors.cancel() only supports object refs, got {type(ray_waitable).__name__}: {ray_waitable!r}"
+        )
     if force and not is_task(entry):
         raise ValueError("force=True is not supported for actor tasks: use jactors.kill(actor)")
     origin = entry.origin

@@ -115,6 +115,7 @@ class Supervisor:
             "list": self._list,
             "follow": self._follow,
             "resources": self._resources,
+            "settled": self._settled,
             "check": self._check,
             "lease": self._lease,
             "release": self._leases.release,
@@ -226,6 +227,7 @@ class Supervisor:
         """The last handle of an actor has gone, in whichever process."""
         actor = self._ward.actors.get(actor_id)
         if actor is not None and actor.request.get("counted"):
+            actor.release_name()  # nobody can hold it again; it may take its time to end its calls
             self._ward.step(actor, machine.Release())
 
     def _buried(self, actor: Actor) -> None:
@@ -333,6 +335,10 @@ class Supervisor:
 
     def _resources(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         return {"total": self._ledger.total(), "available": self._ledger.available()}
+
+    def _settled(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
+        """Say whether all that was let go of has been weighed."""
+        return {"settled": not self._holders.in_doubt()}
 
     def _lease(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         answer = self._leases.want(channel, request)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import abc
+import functools
 import os
 import signal
 import time
@@ -118,7 +120,54 @@ def test_an_actor_that_waits_keeps_its_resources(session, tmp_path):
     died(pending)
 
 
+def test_an_abstract_class_is_refused_in_the_caller(session):
+    class Shape(abc.ABC):
+        @abc.abstractmethod
+        def area(self): ...
+
+    class Square(Shape):
+        def area(self):
+            return 4
+
+    with pytest.raises(TypeError, match=r"Can't instantiate abstract class Shape.*area"):
+        jactors.remote(Shape).remote()
+    assert jactors.remote(Square).remote().area() == 4
+
+
 # ---------------------------------------------------------------- 2
+
+
+def loud(method):
+    @functools.wraps(method)
+    async def called(self, *args, **kwargs):
+        return "loud", await method(self, *args, **kwargs)
+
+    return called
+
+
+@jactors.remote
+class Made:
+    def add(self, a, b):
+        return a + b
+
+    add_one = functools.partialmethod(add, 1)
+    twice = lambda self, x: 2 * x
+
+    @loud
+    async def say(self, text):
+        return text
+
+    def __call__(self, x):
+        return -x
+
+
+def test_methods_that_are_made_by_the_class(session):
+    """Partial methods, decorated ones, lambdas, ``__call__``: functions all, when the class is asked for them."""
+    made = Made.remote()
+    assert got([made.add_one.remote(2), made.twice.remote(3), made.__call__.remote(1)]) == [3, 6, -1]
+    assert got(made.say.remote("hi")) == ("loud", "hi")
+    with pytest.raises(TypeError, match="too many positional arguments"):
+        made.add_one.remote(1, 2)
 
 
 def test_method_with_and_without_parentheses(session):
@@ -198,6 +247,23 @@ def test_a_handle_of_what_exists_is_weak(session):
     assert gone(pid) == []
     with pytest.raises(exceptions.ActorDiedError, match="all references to the actor were removed"):
         weak.pid()
+
+
+def test_the_name_of_what_was_let_go_of_is_free_at_once(session):
+    """RAY_API 3: Dropping the handle or kill frees the name."""
+    pids = {got(Actor.options(name="again and again").remote().pid.remote()) for _ in range(10)}
+    pids |= {got(Actor.options(name="again and again", get_if_exists=True).remote().pid.remote()) for _ in range(10)}
+    assert len(pids) == 20
+
+
+def test_the_verbs_take_what_rays_take_by_keyword(session):
+    actor = Actor.remote()
+    ref = actor.pid.remote()
+    assert jactors.get(object_refs=[ref], timeout=TIMEOUT) and jactors.wait(ray_waitables=[ref]) == ([ref], [])
+    assert jactors.get(jactors.put(value=1)) == 1 and jactors.cancel(ray_waitable=ref) is None
+    jactors.kill(actor=actor)
+    with pytest.raises(ValueError):
+        jactors.get_actor(name="nobody", namespace="nowhere")
 
 
 # ---------------------------------------------------------------- 4
