@@ -33,6 +33,7 @@ from jactors.actors.progress import progress
 from jactors.actors.reload import reload
 from jactors.actors.shape import method
 from jactors.actors.timeline import timeline
+from jactors.actors.typed import typed
 from jactors.actors.verbs import cancel, get, get_actor, interrupt, kill, put, wait
 from jactors.context import current_actor
 from jactors.ids import ActorID, JobID, NodeID, ObjectID, TaskID
@@ -80,6 +81,7 @@ __all__ = [
     "snapshot",
     "statistics",
     "timeline",
+    "typed",
     "util",
     "wait",
 ]

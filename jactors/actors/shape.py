@@ -9,16 +9,22 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from jactors.actors.signature import Texts, build, texts_of
 from jactors.options import ActorOptions, MethodOptions
 from jactors.wire import pack
 from jactors.wire.backlog import Traffic
 
+if TYPE_CHECKING:
+    from jactors.actors.typed import RemoteGenerator, RemoteMethod, Returning
+
 __all__ = ["BUILT_IN", "ClassShape", "MethodShape", "method"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Methods that every actor has, besides those of its class.
 BUILT_IN = ("__ray_ready__", "__ray_call__", "__ray_terminate__")
@@ -27,6 +33,18 @@ BUILT_IN = ("__ray_ready__", "__ray_call__", "__ray_terminate__")
 _MARK = "__jactors_method__"
 
 
+@overload
+def method(function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /) -> RemoteMethod[P, R]: ...
+@overload
+def method(  # type: ignore[overload-overlap] # it returns what it yields
+    function: Callable[Concatenate[Any, P], Generator[R, Any, Any]], /
+) -> RemoteGenerator[P, R]: ...
+@overload
+def method(function: Callable[Concatenate[Any, P], R], /) -> RemoteMethod[P, R]: ...
+@overload
+def method(*, num_returns: int | str, **options: Any) -> Callable[[Callable[..., Any]], Any]: ...
+@overload
+def method(**options: Any) -> Returning: ...
 def method(*args: Any, **options: Any) -> Any:
     """Give a method of an actor class defaults for its calls: ``@jactors.method(num_returns=2)``.
 

@@ -471,6 +471,7 @@ def test_method_shows_what_it_is(counter):
     with pytest.raises(TypeError, match=r"^add\(by: float \| None = None\): too many"):
         counter.add(1, 2)
     assert "An actor." in inspect.getdoc(jactors.ActorHandle)
+    assert jactors.typed(counter) is counter
 
 
 def test_a_decorator_of_the_invocation(session):

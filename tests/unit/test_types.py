@@ -23,3 +23,12 @@ def test_a_type_checker_follows_a_class_to_its_handles_and_a_ref_to_its_value(tm
         ]
     )
     assert (status, trouble) == (0, ""), found + trouble
+
+
+def test_pyright_agrees(monkeypatch):
+    pyright = pytest.importorskip(
+        "pyright.cli", reason="pip install pyright, which loads the checker when it first runs"
+    )
+    monkeypatch.chdir(ROOT)
+    done = pyright.run("tests/types/api.py", capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
