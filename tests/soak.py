@@ -1,9 +1,10 @@
 """Rolling chaos: ``python -m tests.soak --minutes 10 --seed 1``.
 
 Callers in threads, in other processes and in actors make random calls; meanwhile actors are killed, stopped,
-interrupted, killed for good and replaced, calls are cancelled, and drivers come and go, some of them by kill -9. All
-that is decided by the seed; what happens at the same moment is not. In the end nothing may be lost (a call that has
-not ended), doubled (one that ran more often than its retries allow) or leaked (a process, a file, a thread).
+interrupted, killed for good and replaced, calls are cancelled, supervisors are killed, and drivers come and go, some
+of them by kill -9: these leave detached actors behind, which the next ones find by name. All that is decided by the
+seed; what happens at the same moment is not. In the end nothing may be lost (a call that has not ended), doubled (one
+that ran more often than its retries allow) or leaked (a process, a file, a thread).
 
     0 lost, 0 doubled, 0 other complaints, 0 leaked
 """
@@ -49,6 +50,12 @@ SLOTS = [
 ]
 NAMED = 4
 
+#: Detached ones: made by drivers that come and go, by whichever is first.
+LASTING = [("sync", -1, -1), ("threaded", -1, 0), ("async", 5, 2), ("sync", 0, 0)]
+
+#: Seconds between two kills of a supervisor: a session that loses more than ten in a minute gives up.
+REIGN = 8.0
+
 
 class Stage:
     """The actors there are: a slot's actor is replaced when it has died."""
@@ -66,6 +73,8 @@ class Stage:
 
     def replace(self, slot, dead):
         """Put another actor in the place of `dead`, unless somebody has."""
+        if slot >= len(SLOTS):
+            return  # the next driver makes another
         kind, restarts, retries = SLOTS[slot]
         with self._lock:
             if self._handles[slot] is not dead:
@@ -78,6 +87,16 @@ class Stage:
 
     def handle(self, slot):
         return self._handles[slot]
+
+
+def lasting(number):
+    """Return the detached actor of this number; None where nobody has made one, or it has just ended."""
+    import jactors
+
+    try:
+        return jactors.get_actor(f"lasting{number}", namespace=NAMESPACE)
+    except ValueError:
+        return None
 
 
 class Caller:
@@ -161,9 +180,17 @@ class Soak:
         self.drivers = []
         self.stopped = []
         self.trouble = []
+        self.kept = set()
+        self.reign = time.monotonic()
 
     def _choose(self, randomly):
-        slot = randomly.randrange(len(SLOTS))
+        slot = randomly.randrange(len(SLOTS) + len(LASTING))
+        if slot >= len(SLOTS):
+            handle = lasting(slot - len(SLOTS))
+            if handle is not None:
+                self.kept.add(handle._home.actor_id)
+                return slot, handle
+            slot = randomly.randrange(len(SLOTS))
         return slot, self.stage.handle(slot)
 
     def _run_caller(self, caller):
@@ -221,8 +248,8 @@ class Soak:
                     os.kill(pid, signal.SIGCONT)
         slot, handle = self._choose(self.random)
         what = self.random.choices(
-            ["SIGKILL", "kill", "kill for good", "interrupt", "cancel", "stop", "driver", "nothing"],
-            [6, 4, 1, 20, 20, 2, 2, 5],
+            ["SIGKILL", "kill", "kill for good", "interrupt", "cancel", "stop", "driver", "supervisor", "nothing"],
+            [6, 4, 1, 20, 20, 2, 2, 2, 5],
         )[0]
         match what:
             case "SIGKILL" | "stop":
@@ -252,7 +279,29 @@ class Soak:
                 if len(self.drivers) >= 2:
                     return
                 self._new_driver()
+            case "supervisor":
+                if now < self.reign + REIGN or not self._kill_supervisor(slot):
+                    return
+                self.reign = now
         self.done[what] += 1
+
+    def _kill_supervisor(self, slot):
+        """Kill the supervisor of an actor; return whether there was one."""
+        import jactors
+        from jactors import registry
+        from jactors.succession import reigning
+
+        if slot >= len(SLOTS):
+            told = registry.lookup(NAMESPACE, f"lasting{slot - len(SLOTS)}")
+            pid = told and told["supervisor_pid"]
+        else:
+            told = reigning(jactors.session.current().folder)
+            pid = told and told["pid"]
+        with suppress(ProcessLookupError):
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+                return True
+        return False
 
     def _new_driver(self):
         name = f"driver{self.done['driver']}"
@@ -281,6 +330,15 @@ class Soak:
                 elif process.returncode:
                     self.trouble.append(f"{name} ended with {process.returncode}: see {self.folder / name}.log")
 
+    def end_lasting(self):
+        """Detached actors end when somebody ends them."""
+        import jactors
+
+        for number in range(len(LASTING)):
+            handle = lasting(number)
+            if handle is not None:
+                jactors.kill(handle)
+
     def judge(self):
         """Return what is wrong: calls that have not ended, and the oracle's complaints; and the figures."""
         from tests.faults.oracle import complaints
@@ -303,6 +361,7 @@ class Soak:
             "runs": len(runs),
             "ends": dict(ends.most_common()),
             "actors": self.stage.made,
+            "detached": len(self.kept),
             "incarnations": len({(run.actor, run.incarnation) for run in runs}),
             "disturbances": dict(self.done.most_common()),
         }
@@ -323,17 +382,25 @@ class Soak:
 def driver(name, folder, seconds, seed):
     """Another driver: a session of its own, and calls of the actors that have names."""
     import jactors
-    from tests.faults.witness import Book
+    from tests.faults.witness import KINDS, Book
 
     jactors.init(num_cpus=2, namespace=name)
     randomly = random.Random(f"{seed}/{name}")
+    for number, (kind, restarts, retries) in enumerate(LASTING):
+        options = {"max_restarts": restarts, "max_task_retries": retries, "lifetime": "detached"}
+        options |= {"name": f"lasting{number}", "namespace": NAMESPACE, "get_if_exists": True, "num_cpus": 0}
+        KINDS[kind].options(**options).remote(str(Path(folder) / "ledger"))
     book = Book(Path(folder) / "ledger", name, Path(folder) / f"{name}.diary")
 
     def choose(randomly):
         while True:
-            slot = randomly.randrange(NAMED)
+            slot = randomly.randrange(NAMED + len(LASTING))
             with suppress(ValueError):  # it is being replaced
-                return slot, jactors.get_actor(f"actor{slot}", namespace=NAMESPACE)
+                if slot < NAMED:
+                    return slot, jactors.get_actor(f"actor{slot}", namespace=NAMESPACE)
+                handle = lasting(slot - NAMED)
+                if handle is not None:
+                    return slot, handle
 
     caller = Caller(book, choose, randomly, Path(folder))
     until = time.monotonic() + seconds
@@ -376,6 +443,7 @@ def main():
         soak.run()
         lost, doubled, other, figures = soak.judge()
     finally:
+        soak.end_lasting()
         jactors.shutdown()
     try:
         Census.wait_clean(before, timeout=PATIENCE, spare_descriptors=SPARE)
