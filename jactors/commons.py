@@ -28,10 +28,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from jactors import injection
 from jactors.ledger import Grant, Ledger
 from jactors.places import read_private, write_private
 from jactors.vitals import process_alive, start_time
@@ -154,9 +156,12 @@ class Commons:
 
     def prune(self) -> None:
         """Remove from the file what sessions had that have died without giving it back."""
-        if _CAN_LOCK and self._file.exists():
+        left = list(self._file.parent.glob(f".{self._file.name}.*"))  # of one that was killed as it wrote, or writes
+        if _CAN_LOCK and (left or self._file.exists()):
             with self._locked() as locked:
                 if locked:
+                    for aside in left:
+                        aside.unlink(missing_ok=True)
                     self._write(self._read())
 
     def close(self) -> None:
@@ -224,7 +229,8 @@ class Commons:
         try:
             if grants or others or self._file.exists():
                 mine = [{**self._me, "grants": grants}] if grants else []
-                write_private(self._file, json.dumps({"sessions": [*others, *mine]}).encode())
+                data = json.dumps({"sessions": [*others, *mine]}).encode()
+                write_private(self._file, data, written=partial(injection.reach, "ledger"))
         except OSError as error:
             self._trouble = f"waits for the machine's ledger, which cannot be written: {error}"
             return False

@@ -10,8 +10,9 @@
 
 The points of an actor: ``bound`` (its sockets are), ``init`` (before ``__init__``), ``born`` (after it), ``reply``
 (a call has run, its reply is not sent), ``replied`` (it is), ``checkpoint`` (written and not renamed yet). Of a
-supervisor: ``launch`` (it is about to start a process). A variable is read by the process that it is meant for: the
-``env`` option of an actor reaches that actor, the driver's own environment its supervisor and its requests.
+supervisor: ``launch`` (it is about to start a process), ``ledger`` (the machine's, written and not renamed yet). A
+variable is read by the process that it is meant for: the ``env`` option of an actor reaches that actor, the driver's
+own environment its supervisor and its requests.
 """
 
 from __future__ import annotations

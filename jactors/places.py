@@ -21,6 +21,7 @@ import stat
 import tempfile
 import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -192,8 +193,13 @@ def clear_desks(folder: Path, pid: int) -> None:
         (folder / f"d{token}-1").unlink(missing_ok=True)
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes, *, written: Callable[[], object] = bool) -> None:
     """Write `data` to `path` so that a reader sees all of it or nothing; mode 0600, whatever the umask.
+
+    Parameters
+    ----------
+    written : callable
+        Called when it is written and nobody can see it yet: for tests that die there.
 
     Raises
     ------
@@ -206,6 +212,7 @@ def write_private(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+        written()
         aside.replace(path)
     except BaseException as error:
         if isinstance(error, OSError) and error.filename is None:

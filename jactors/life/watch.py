@@ -22,6 +22,9 @@ from jactors.wire.waiting import Shield
 
 __all__ = ["Watch", "supervisor_gone"]
 
+#: Supervisors that are asked again what one before them has died of, or with: it may be that which they die of.
+AGAIN = 2
+
 #: Seconds that `say` waits for a supervisor that does not read.
 PATIENCE = 5.0
 
@@ -156,9 +159,13 @@ class Watch:
             connection.close()
             return
         channel = Channel(connection)
-        again = [{**message, "again": True} for _, message in self._asked.values()]
+        for number, (answer, message) in list(self._asked.items()):
+            message["again"] = message.get("again", 0) + 1
+            if message["again"] > AGAIN:
+                del self._asked[number]
+                answer.set_exception(JactorsError(f"{AGAIN + 1} supervisors have died of {message['op']!r}"))
         with self._lock:
-            for message in (*first, *again):
+            for message in (*first, *(message for _, message in self._asked.values())):
                 channel.send(message)
             self._channel = channel
         self._io.register(channel.fileno(), self._read)

@@ -71,15 +71,40 @@ def test_a_supervisor_that_dies_while_it_starts_an_actor(run, environment):
             def one(self): return 1
         first = A.remote()
         print(first.one())
-        try: print(A.remote().one())
-        except jactors.exceptions.JactorsError as error: print("supervisor" in str(error))
+        print(A.remote().one())  # asks the next supervisor
         try: first.one()
         except jactors.exceptions.ActorDiedError as error: print("supervisor" in str(error))
         jactors.shutdown()
         """,
         env={**environment, "JACTORS_TEST_DIE_AT": "launch#2"},
     )
-    assert (code, out.split()) == (0, ["1", "True", "True"]), err
+    assert (code, out.split()) == (0, ["1", "1", "True"]), err
+
+
+def test_a_supervisor_that_dies_while_it_writes_the_machines_ledger(run):
+    """What was written before is whole, and what the dead one had is free."""
+    code, out, err = run(
+        """
+        import json, os, jactors
+        from jactors.places import base_dir
+        ledger = base_dir() / "ledger.json"
+        os.environ["JACTORS_TEST_DIE_AT"] = f"ledger#{2 + ledger.exists()}"
+        session = jactors.init(INIT)["address"]
+        def mine():
+            return next(each for each in json.loads(ledger.read_text())["sessions"] if each["session"] == session)
+        @jactors.remote(num_cpus=1)
+        class A:
+            def one(self): return 1
+        first = A.remote()
+        first.one()
+        before = mine()
+        del os.environ["JACTORS_TEST_DIE_AT"]  # the next one lives
+        second = A.remote()
+        print(second.one(), before["pid"] != mine()["pid"], len(mine()["grants"]), list(base_dir().glob(".ledger*")))
+        """
+    )
+    assert (code, out.splitlines()) == (0, ["1 True 1 []"]), err
+    assert "another one, pid" in err
 
 
 @pytest.mark.parametrize(("kind", "what"), [("sync", "req=0.2"), ("threaded", "rep=0.2"), ("async", "req=0.1,rep=0.1")])

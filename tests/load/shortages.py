@@ -253,18 +253,25 @@ def slow_consumer(seconds):
     return {"stopped_s": seconds, "actor_mb": peak.grown, "lines_shown": shown, "of": lines}
 
 
-@scenario(2_000, 100)
+@scenario(2_000, 400)
 def slow_reader_of_a_stream(n):
-    """A generator's values are taken slowly: all come, and neither side holds them all."""
+    """A generator's values are taken slowly: all come; with back-pressure neither side holds more than it says."""
     actor = jactors.remote(Chatty).remote()
     pid = actor.pid()
-    size = 100_000
-    with Peak(os.getpid(), pid) as peak:
-        taken = 0
-        for ref in actor.stream.remote(n, size):
-            assert len(jactors.get(ref)) == size
-            taken += 1
-            if taken % 100 == 0:
-                time.sleep(0.05)
-    assert taken == n
-    return {"mb": n * size / MB, "grown_mb": peak.grown}
+    size, ahead = 100_000, 50
+
+    def read(**options):
+        with Peak(os.getpid(), pid) as peak:
+            taken = 0
+            for ref in actor.stream.options(**options).remote(n, size):
+                assert len(jactors.get(ref)) == size
+                taken += 1
+                if taken % 100 == 0:
+                    time.sleep(0.05)
+        assert taken == n
+        return peak.grown
+
+    held = read(_generator_backpressure_num_objects=ahead)
+    free = read()
+    assert held < 10 + 4 * ahead * size / MB, held  # in the actor, on the way and here
+    return {"mb": n * size / MB, "grown_mb": held, "without_back_pressure_mb": free}
