@@ -14,12 +14,13 @@ from typing import Any
 from jactors.errors import ObjectLostError
 from jactors.objects.store import Entry, Payload, Raised
 
-__all__ = ["END", "Stream"]
+__all__ = ["END", "LOST", "Stream"]
 
 #: The index that stands for the call as a whole: no value has it.
 _WHOLE = 0xFFFFFFFF
 
-_LOST = "the value was lost on its way: submit the call again"
+#: What is said of a value whose message was.
+LOST = "the value was lost on its way: submit the call again"
 
 
 class _End:
@@ -80,7 +81,7 @@ class Stream:
                 return []
             # Values that were lost on their way: they end all the same.
             ended: list[tuple[Entry, Payload]] = [
-                (self._entry(hole), Raised(ObjectLostError(_LOST))) for hole in range(self._arrived, at)
+                (self._entry(hole), Raised(ObjectLostError(LOST))) for hole in range(self._arrived, at)
             ]
             self._arrived = at + 1
             if payload is None:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from jactors.errors import TaskCancelledError
+from jactors.errors import ObjectLostError, TaskCancelledError
 from jactors.objects.store import Entry, Payload, Raised
-from jactors.objects.stream import Stream
+from jactors.objects.stream import LOST, Stream
 
 __all__ = ["Call"]
 
@@ -100,6 +100,13 @@ class Call:
             return self.stream.results(index, payload)
         assert payload is not None
         return [(entry, payload) for entry in (self.entries if index < 0 else self.entries[index : index + 1])]
+
+    def final(self, index: int, payload: Payload | None) -> list[tuple[Entry, Payload]]:
+        """Return what the last row ends, where others came before it: also the values whose rows were lost."""
+        results = self.results(index, payload)
+        if self.stream is None:  # which sees to its own
+            results += [(entry, Raised(ObjectLostError(LOST))) for entry in self.entries[:index] if not entry.done]
+        return results
 
     def fail(self, payload: Payload) -> None:
         """End all that has not ended in `payload`."""

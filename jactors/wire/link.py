@@ -275,7 +275,7 @@ class Link:
                 self._backlog.again(call)
                 finished = True
                 continue
-            results = call.results(index, payload)
+            results = call.final(index, payload) if last and index > 0 else call.results(index, payload)
             if not self._marks.hold(mark, results):
                 ended += results
             if last:

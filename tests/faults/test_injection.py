@@ -133,6 +133,14 @@ def test_lost_messages_end_every_call_and_run_none_twice_unasked(run, environmen
             try: values.append(jactors.get(ref, timeout=20))
             except (jactors.exceptions.ObjectLostError, jactors.exceptions.ActorUnavailableError): values.append(None)
         assert all(value in (i, None) for i, value in enumerate(values)), values
+        @jactors.remote
+        class Four:
+            @jactors.method(num_returns=4)  # a message each, and so many are waited for
+            def values(self): yield from range(4)
+        four = Four.remote()
+        for i, ref in [each for _ in range(10) for each in enumerate(four.values.remote())]:
+            try: assert jactors.get(ref, timeout=20) == i
+            except (jactors.exceptions.ObjectLostError, jactors.exceptions.ActorUnavailableError): pass
         book.judge()
         print(lost > 0)
         """,
