@@ -54,7 +54,9 @@ def method(*args: Any, **options: Any) -> Any:
         How many refs a call returns; the method returns as many values. Of a generator method "streaming" (the
         default), or "dynamic", Ray's old way: one ref, of the refs of all its values.
     concurrency_group : str
-        The group of threads or tasks that it runs in.
+        The group of threads that it runs in. Of an async actor: so many of the group's coroutines at once, all
+        groups on the actor's one loop, so that what ``__init__`` has made serves them all (Ray has a loop a group).
+        What blocks without ``await`` holds up every group.
     max_task_retries, retry_exceptions
         How often, and after which exceptions, a call is run again.
 

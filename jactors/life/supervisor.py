@@ -36,8 +36,8 @@ from jactors.wire.channel import Channel
 
 __all__ = ["Supervisor"]
 
-#: Seconds for running calls, shutdown hooks and atexit of an actor that leaves by itself.
-LEAVE_TIMEOUT = 60.0
+#: Seconds for running calls, shutdown hooks and atexit of an actor that leaves by itself; then it is killed.
+LEAVE_TIMEOUT = float(os.environ.get("JACTORS_LEAVE_TIMEOUT", "60"))
 
 #: Seconds that those who held an actor of a supervisor that was killed have to say so to the next.
 SETTLING = 5.0

@@ -293,6 +293,24 @@ def test_sigterm_lets_the_running_calls_of_a_pool_end(session, tmp_path):
     died(actor)
 
 
+def test_a_shutdown_hook_that_hangs_is_ended(run, environment):
+    """RAY_API 4: __ray_shutdown__: force kill after a while, which the environment may shorten."""
+    code, out, err = run(
+        """
+        import time, jactors
+        jactors.init(INIT)
+        @jactors.remote
+        class Hangs:
+            def __ray_shutdown__(self): time.sleep(1000)
+        hangs = Hangs.remote()
+        try: jactors.get(hangs.__ray_terminate__.remote())
+        except jactors.exceptions.ActorDiedError as error: print("leaving for 0.2 seconds" in str(error))
+        """,
+        env={**environment, "JACTORS_LEAVE_TIMEOUT": "0.2"},
+    )
+    assert (code, out) == (0, "True\n"), err
+
+
 # ---------------------------------------------------------------- 9
 
 
