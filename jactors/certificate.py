@@ -112,4 +112,5 @@ def _how(error: ActorError) -> str:
         return f"killed by {error.signal}" + (f" ({likely})" if likely else "")
     if error.exitcode is None:
         return ""
-    return f"exit code {error.exitcode} (sys.exit or os._exit, called by its own code or by a library)"
+    likely = "" if error.reason else " (sys.exit or os._exit, called by its own code or by a library)"
+    return f"exit code {error.exitcode}{likely}"

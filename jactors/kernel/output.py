@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -52,6 +53,10 @@ def notice_children() -> None:
     sys.addaudithook(hook)
 
 
+#: Seconds that `flush` waits.
+FLUSH_TIMEOUT = 0.5
+
+
 class ActorStream(OutStream):
     """stdout or stderr of an actor."""
 
@@ -79,6 +84,21 @@ class ActorStream(OutStream):
         super().write(string)
         self._log(string.encode(errors="replace"))
         return len(string)
+
+    def flush(self) -> None:
+        """Send what was written; wait for the thread that sends, but not for long.
+
+        A logging handler flushes with its lock held. Where that thread logs something itself it waits for us, and we
+        for it: ipykernel's ten seconds are a long time for an actor.
+        """
+        thread = self.pub_thread
+        if thread.thread is None or not thread.thread.is_alive() or thread.thread is threading.current_thread():
+            self._flush()
+            return
+        sent = threading.Event()
+        thread.schedule(self._flush)
+        thread.schedule(sent.set)
+        sent.wait(FLUSH_TIMEOUT)
 
     def _log(self, data: bytes) -> None:
         """Write to the log file; a full disk must not become an error of whoever prints."""

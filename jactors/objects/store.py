@@ -95,7 +95,7 @@ class Entry:
         for callback in callbacks or ():
             try:
                 callback(self)
-            except Exception:  # a user's, maybe: the results behind this one have to be delivered too
+            except (Exception, SystemExit):  # a user's, maybe: the results behind this one have to be delivered too
                 log.exception("a callback of %s failed", self.id.hex())
         return True
 

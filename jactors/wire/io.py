@@ -125,5 +125,5 @@ class IOThread:
     def _call(callback: Callable[[], Any]) -> None:
         try:
             callback()
-        except Exception:
+        except (Exception, SystemExit):  # of a user's callback, maybe: it ends nobody's links
             log.exception("a callback of the I/O thread failed; please report")

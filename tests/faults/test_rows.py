@@ -687,6 +687,7 @@ def test_22_generators_too(book):
 MANY, ROUNDS = map(int, os.environ.get("JACTORS_TEST_ONE_NAME", "6x10").split("x"))
 
 
+@pytest.mark.timeout(120 + 2 * MANY * ROUNDS // 10)
 def test_26_many_processes_get_if_exists_one_name(session, start, tmp_path):
     script = f"""
         import os, sys, jactors

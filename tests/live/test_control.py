@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
 import time
 from concurrent.futures import CancelledError
 
 import pytest
+from ipykernel.iostream import OutStream
 
 import jactors
 from jactors.exceptions import ActorDiedError, ActorUnavailableError
@@ -32,6 +35,15 @@ class Busy:
 
     def sleep(self, seconds):
         time.sleep(seconds)
+
+    def flush_while_the_sender_waits_for_us(self):
+        """What logging does on two threads at once; return the seconds that it took."""
+        handler = logging.StreamHandler(sys.stderr)
+        with handler.lock:
+            sys.stderr.pub_thread.schedule(lambda: handler.handle(logging.makeLogRecord({"msg": "from the sender"})))
+            begun = time.monotonic()
+            sys.stderr.flush()
+            return time.monotonic() - begun
 
 
 @pytest.fixture
@@ -106,3 +118,8 @@ def test_one_may_stop_waiting(busy):
     assert ask(busy).result(PATIENCE)["was"] == "queued"  # the answer of the first came before
     with pytest.raises(CancelledError):
         asked.result()
+
+
+def test_logging_on_two_threads_does_not_hold_up_an_actor(busy):
+    """Ipykernel's flush waits for ten seconds, with the handler's lock held that the other side needs."""
+    assert busy.flush_while_the_sender_waits_for_us() < OutStream.flush_timeout

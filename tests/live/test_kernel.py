@@ -175,8 +175,9 @@ def test_shutdown_request_ends_the_actor(counter, client):
     pid = counter.pid()
     client.shutdown()
     assert gone(pid) == []
-    with pytest.raises(jactors.exceptions.ActorDiedError):
+    with pytest.raises(jactors.exceptions.ActorDiedError, match="a Jupyter client shut it down") as caught:
         jactors.get(counter.add.remote(), timeout=TIMEOUT)
+    assert "os._exit" not in str(caught.value)
 
 
 # ---------------------------------------------------------------- interrupts

@@ -210,6 +210,12 @@ def test_who_crashes_over_and_over_dies_with_the_first_and_the_last_cause(sessio
     assert deaths[1]["last_output"].endswith("code 4\n") and deaths[0]["at"] <= deaths[2]["at"] <= time.time()
 
 
+def test_a_call_that_crashes_whoever_runs_it_comes_to_an_end_whatever_its_retries(session):
+    actor = Patient.options(max_restarts=-1, max_task_retries=-1, restart_intensity=2).remote()
+    with pytest.raises(exceptions.ActorDiedError, match="it died 3 times within"):
+        jactors.get(actor.die.remote(3), timeout=PATIENCE)
+
+
 def test_an_init_that_crashes_does_not_spin_and_disturbs_nobody(session, tmp_path):
     other = Patient.remote()
     runs = tmp_path / "runs"

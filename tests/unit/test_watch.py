@@ -1,15 +1,17 @@
-"""The channel to a supervisor, and to the one after it."""
+"""The channel to a supervisor, and to the one after it; the thread that reads it."""
 
 from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 
 import pytest
 
 from jactors.errors import JactorsError
 from jactors.life.watch import AGAIN, Watch
+from jactors.objects.store import Entry, Raised
 from jactors.wire.io import IOThread
 
 
@@ -107,3 +109,16 @@ def test_where_there_is_no_other_every_question_ends(io):
     assert "the supervisor of this session has ended" in said[0]
     with pytest.raises(JactorsError, match="has ended"):
         supervisors.watch.request("list")
+
+
+def test_a_callback_that_calls_sys_exit_ends_neither_the_thread_nor_the_delivery(io, caplog):
+    told = []
+    entry = Entry(b"")
+    entry.on_end(lambda _: sys.exit(3))
+    entry.on_end(told.append)
+    done = threading.Event()
+    io.call_soon(lambda: sys.exit(3))
+    io.call_soon(lambda: entry.end(Raised(ValueError())))
+    io.call_soon(done.set)
+    assert done.wait(10)
+    assert told == [entry] and len(caplog.records) == 2
