@@ -97,9 +97,10 @@ def _settle_in() -> None:
         rerun.watch(shell)
         lab.watch()
         if hasattr(shell, "kernel"):
-            from jactors.notebook.stopping import install  # root: only where there is a notebook
+            from jactors.notebook import cards, stopping  # root: only where there is a notebook
 
-            install(shell.kernel)
+            stopping.install(shell.kernel)
+            cards.watch()
 
 
 _settle_in()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from jactors.actors.condition import label_of, reason_of, state_of
+from jactors.errors import ActorUnavailableError
 from jactors.wire.io import IOThread
 from jactors.wire.lookout import Lookout
 
@@ -93,6 +95,14 @@ class Exhibit:
         self.lookout.close()
 
     # ------------------------------------------------------------------ any thread
+
+    def ask(self, msg_type: str, *, timeout: float) -> Future[Mapping[str, Any]]:
+        """Ask it something on its control channel; one that is stopped is not asked, since it does not answer."""
+        if not self.told.get("stopped"):
+            return self.lookout.ask(msg_type, timeout=timeout)
+        answer: Future[Mapping[str, Any]] = Future()
+        answer.set_exception(ActorUnavailableError(actor_id=self.actor_id, reason=self.told["reason"]))
+        return answer
 
     def _rates(self) -> dict[str, float]:
         """Return calls a second, over the last `_WINDOW` seconds, in all (under "") and by caller."""

@@ -36,6 +36,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
@@ -87,13 +88,26 @@ class Gallery:
         Its name.
     me : str, optional
         What this process is called as a caller, where it is a member of the session.
+    only : set of str, optional
+        The ids of the actors that are watched; see `narrow`.
     """
 
-    def __init__(self, io: IOThread, address: str, session_id: str, *, me: str | None = None) -> None:
+    def __init__(
+        self,
+        io: IOThread,
+        address: str,
+        session_id: str,
+        *,
+        me: str | None = None,
+        only: AbstractSet[str] | None = None,
+    ) -> None:
         self._io = io
         self.session = session_id
         self._me = me
         self._lock = threading.Lock()
+        #: Of the I/O thread: who is watched (None: all), and what was last told of the others.
+        self._only = only
+        self._passed_over: dict[str, dict[str, Any]] = {}
         #: Under the lock, as `gone` and `version`.
         self._exhibits: dict[str, Exhibit] = {}
         self._drivers: set[str] = set()
@@ -117,21 +131,37 @@ class Gallery:
             self._drivers = {name for name in told.get("drivers", ()) if name}
             self._driver_pid = told.get("driver_pid", 0)
         for each in told.get("actors", ()):
-            self._on_event({**each, "event": "bound" if each["state"] == "STARTING" else "state"})
+            self._on_told(each)
         if not self._listed.done():
             self._listed.set_result(None)
+
+    def _on_told(self, told: dict[str, Any]) -> None:
+        """That is how an actor stands."""
+        self._on_event({**told, "event": "bound" if told["state"] == "STARTING" else "state"})
 
     def _on_event(self, event: dict[str, Any]) -> None:
         """The supervisor says something of an actor."""
         if "actor_id" not in event:
             return
         actor_id = event["actor_id"]
-        with self._lock:
-            exhibit = self._exhibits.get(actor_id)
-            if exhibit is None:
-                exhibit = self._exhibits[actor_id] = Exhibit(self._io, actor_id, self._touch)
+        if self._only is not None and actor_id not in self._only:
+            self._passed_over[actor_id] = event
+            return
+        exhibit = self._exhibits.get(actor_id) or Exhibit(self._io, actor_id, self._touch)
         exhibit.on_event(event)
+        with self._lock:  # not before it knows anything: others look at it
+            self._exhibits[actor_id] = exhibit
         self._touch()
+
+    def _narrow(self, only: AbstractSet[str]) -> None:
+        self._only = only
+        with self._lock:
+            left = [self._exhibits.pop(actor_id) for actor_id in self._exhibits.keys() - only]
+        for exhibit in left:
+            exhibit.close()
+            self._passed_over[exhibit.actor_id] = exhibit.told
+        for actor_id in only & self._passed_over.keys():
+            self._on_told(self._passed_over.pop(actor_id))
 
     def _on_gone(self) -> None:
         """The supervisor has gone. Whether another comes after it, a thread finds out."""
@@ -175,6 +205,10 @@ class Gallery:
         self._watch.ask("resources", answer)
 
     # ------------------------------------------------------------------ any thread
+
+    def narrow(self, only: AbstractSet[str]) -> None:
+        """Watch these actors, and no others: what is not watched costs nothing, here and there."""
+        self._io.call_soon(lambda: self._narrow(only))
 
     def wait(self, timeout: float = 3.0) -> None:
         """Wait until all actors that live have been heard, `timeout` seconds at most: for a single picture."""
@@ -293,7 +327,7 @@ class Gallery:
                 whole.set_result(found)
 
         for part, msg_type in _PARTS.items():
-            answer = exhibit.lookout.ask(msg_type, timeout=_PATIENCE)
+            answer = exhibit.ask(msg_type, timeout=_PATIENCE)
             answer.add_done_callback(lambda answer, part=part: settle(part, answer))  # type: ignore[misc]
         return whole
 
@@ -320,8 +354,8 @@ class Gallery:
         self.close()
 
 
-def gallery() -> Gallery:
-    """Return a new gallery of this process' session; `Gallery.close` it when nobody looks any more.
+def gallery(only: AbstractSet[str] | None = None) -> Gallery:
+    """Return a new gallery of this process' session, or of some of its actors; close it when nobody looks any more.
 
     Raises
     ------
@@ -331,7 +365,7 @@ def gallery() -> Gallery:
     if not session.is_initialized():
         raise JactorsError("there is no session: jactors.init(), or the first .remote(), starts one")
     here = session.current()
-    return Gallery(here.io, here.record("")["address"], here.id, me=here.process)
+    return Gallery(here.io, here.record("")["address"], here.id, me=here.process, only=only)
 
 
 def tail(path: str, size: int = _TAIL) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,10 @@ from jactors.wire import failure
 if TYPE_CHECKING:
     from jactors.actors.handle import Home
 
-__all__ = ["Sketch"]
+__all__ = ["Sketch", "shown"]
+
+#: Told the id of each actor whose handle is shown as HTML; what they return stands in its tag, as attributes.
+shown: list[Callable[[str], str]] = []
 
 #: Colours that read on light and dark themes: JupyterLab's, with a fallback elsewhere.
 _DOTS = {
@@ -24,14 +28,15 @@ _DOTS = {
     "dead": "var(--jp-error-color1, #c62828)",
 }
 _WAITING = "var(--jp-warn-color1, #ef6c00)"
+_CARD = "border: 1px solid var(--jp-border-color2, #ccc); border-radius: 4px; padding: 3px 10px; max-width: 860px"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sketch:
     """One actor, as far as it is known here."""
 
+    actor_id: str
     class_name: str
-    actor: str
     name: str | None
     #: ``pending``, ``starting``, ``alive``, ``stopped``, ``restarting``, ``dead``.
     state: str
@@ -51,14 +56,19 @@ class Sketch:
         state = state_of(told)
         size = sum(home.link.traffic.sizes.values())
         return cls(
+            actor_id=home.actor_id,
             class_name=home.class_name,
-            actor=home.actor_id[:8],
             name=home.name,
             state=state,
             queued=max(0, home.link.pending() - (size if state == "alive" else 0)),
             holds=_holds(told) if state not in ("pending", "dead") else (),
             note=_note(state, told, home.link.window.failure),
         )
+
+    @property
+    def actor(self) -> str:
+        """Enough of its id to know it by."""
+        return self.actor_id[:8]
 
     def _facts(self) -> list[str]:
         return [self.state, *([f"{self.queued} queued"] if self.queued else []), *self.holds]
@@ -70,13 +80,17 @@ class Sketch:
         return f"<{self.class_name} {self.actor}{name} {', '.join(self._facts())}{note}>"
 
     def html(self) -> str:
-        """Return the same on one line, its state in colour."""
+        """Return the same as a card of one line, its state in colour; a page that can keeps it up to date."""
         state, *rest = self._facts()
         name = f" <b>{escape(self.name)}</b>" if self.name else ""
         dot = f'<span style="color: {_DOTS.get(state, _WAITING)}">&#9679;</span>'
         facts = " &middot; ".join([f"{dot} {escape(state)}", *map(escape, rest)])
         note = f'<div style="opacity: .7">{escape(self.note)}</div>' if self.note else ""
-        return f"<div>{escape(self.class_name)}{name} <code>{self.actor}</code> {facts}{note}</div>"
+        marks = "".join(mark(self.actor_id) for mark in shown)
+        return (
+            f'<div class="jactors-card"{marks} style="{_CARD}">'
+            f"{escape(self.class_name)}{name} <code>{self.actor}</code> {facts}{note}</div>"
+        )
 
 
 def _holds(told: dict[str, Any]) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ notebook).
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import logging
 import signal
 import threading
@@ -28,6 +30,9 @@ __all__ = ["ActorApp"]
 
 #: Bytes of the largest frame on control, stdin and iopub's subscriptions.
 _LARGEST = 1 << 26
+
+#: Seconds that the control thread has, at the end, for what it is about.
+_PATIENCE = 2.0
 
 
 class _Subscribed(IOPubThread):
@@ -124,7 +129,26 @@ class ActorApp(IPKernelApp):
         self.configure_tornado_logger()
         self.iopub_thread = _Subscribed(socket, pipe=False, session=self.session)
         self.iopub_thread.start()
+        atexit.register(self._end_control)  # what is registered last comes first: `start` has registered its end
         self.iopub_socket = self.iopub_thread.background_socket
+
+    def _end_control(self) -> None:
+        """End the control thread, at the end of the process, before the iopub thread ends.
+
+        In ipykernel's order, iopub first, a request that comes meanwhile waits for that thread for ever, and the
+        process for the request.
+        """
+        if self.control_thread is not None and self.control_thread.is_alive():
+            self.control_thread.io_loop.add_callback(self._answer_the_last)
+            self.control_thread.join(_PATIENCE)
+
+    async def _answer_the_last(self) -> None:
+        """Read no more requests, answer those that were read, and end; in the control thread."""
+        self.kernel.control_stream.stop_on_recv()
+        left = [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__name__", "") == "dispatch_control"]
+        if left:
+            await asyncio.wait(left, timeout=_PATIENCE / 2)
+        self.control_thread.stop()
 
     def init_signal(self) -> None:
         """Drop interrupts until there is a method to interrupt."""

@@ -16,6 +16,7 @@ from traitlets import Enum, Float, Int, observe
 
 from jactors import session
 from jactors.actors.decorator import created
+from jactors.notebook import cards
 from jactors.notebook.cell import run
 from jactors.notebook.command import CELL_PARSER, COMMANDS, HelpShown, command, in_order, overview, split
 from jactors.notebook.commands import gather
@@ -85,6 +86,12 @@ class ActorMagics(Magics):
         "None: all.",
     ).tag(config=True)
 
+    cards = Enum(
+        ("live", "still"),
+        default_value="live",
+        help="Whether a handle that is shown is kept up to date, where there are widgets.",
+    ).tag(config=True)
+
     glance_timeout = Float(5.0, min=0.1, help="Seconds that a cell of %%actor --now may take.").tag(config=True)
 
     def settle(self, _: object = None) -> None:
@@ -98,6 +105,13 @@ class ActorMagics(Magics):
     @observe("output", "max_output")
     def _changed(self, _: object) -> None:
         self.settle()
+
+    @observe("cards")
+    def _changed_cards(self, _: object) -> None:
+        if self.cards == "live" and hasattr(self.shell, "kernel"):
+            cards.watch()
+        else:
+            cards.stand_still()
 
     @no_var_expand
     @line_cell_magic

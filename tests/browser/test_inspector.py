@@ -141,15 +141,19 @@ def test_what_happens_is_seen_and_what_is_clicked_happens_while_a_cell_is_blocke
 
 def test_the_panel_comes_back_with_the_page_sorts_filters_draws_the_map_and_a_crowd(open_notebook):
     through = "jactors.get([tally.through.remote(other, 0.01) for _ in range(3)])[-1]"
-    notebook = open_notebook(SETUP, SHOW, through, CROWD, BUSTLE)
+    notebook = open_notebook(SETUP, SHOW, through, CROWD, BUSTLE, "tally")
     notebook.run(0)
     notebook.run(1)
+    notebook.run(5)
     page = notebook.page
     expect(cell(notebook, "tally", "state")).to_have_text("idle", timeout=PATIENCE)
+    card = page.locator(".jactors-card")
+    expect(card.locator(".jd-done")).to_have_text("1 done", timeout=PATIENCE)
     notebook.reload()
     expect(cell(notebook, "tally", "state")).to_have_text("idle", timeout=PATIENCE)
     assert notebook.run(2) == "4"
     expect(cell(notebook, "tally", "done")).to_have_text("4", timeout=PATIENCE)
+    expect(card.locator(".jd-done")).to_have_text("4 done", timeout=PATIENCE)
     page.locator(".jx-sort", has_text="done").click()
     page.locator(".jx-filter").fill("oth")
     expect(row(notebook, "tally")).to_have_count(0)
@@ -170,6 +174,13 @@ def test_the_panel_comes_back_with_the_page_sorts_filters_draws_the_map_and_a_cr
     (notebook.server.root / "enough").touch()
     notebook.wait(4)
     notebook.screenshot("crowd")
+    # The card of a handle has buttons, too; kill asks.
+    card.locator(".jx-kill").click()
+    page.keyboard.press("Escape")
+    card.locator(".jx-kill").click()
+    card.locator(".jd-yes").click()
+    expect(card.locator(".jd-note")).to_have_text("it was killed by `jactors.inspector`", timeout=PATIENCE)
+    expect(card).to_have_attribute("data-state", "dead")
 
 
 def test_voila_shows_it(open_voila, shoot):

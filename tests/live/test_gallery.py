@@ -13,6 +13,7 @@ import jactors
 from jactors import session
 from jactors.actors.exhibit import Exhibit
 from jactors.actors.gallery import gallery
+from jactors.actors.handle import home_of
 from jactors.errors import JactorsError
 from jactors.notebook.snapshot import snapshot
 
@@ -206,6 +207,17 @@ def test_where_the_supervisor_is_killed_the_next_one_is_watched(watched, make):
     shown(watched, make(), state="idle")
 
 
+def test_an_actor_that_is_asked_while_it_leaves_does_leave(make):
+    def leave(actor):
+        actor.pid()
+        link, told, actor_id = home_of(actor).link, session.current().links.told, actor._actor_id.hex()
+        actor.__ray_terminate__.remote()
+        until(lambda: [link.ask("actor_status_request", {}) for _ in range(5)] and told[actor_id]["state"] == "DEAD")
+
+    for _ in range(10):  # what went wrong did so in every tenth
+        leave(make())
+
+
 def test_a_pending_one_says_what_it_waits_for(watched, make):
     make(num_cpus=4)
     waits = make(num_cpus=4)
@@ -248,9 +260,11 @@ def test_from_near_a_stopped_one_has_a_log_and_reasons(watched, make):
     pid = actor.pid()
     actor.print("before")
     os.kill(pid, signal.SIGSTOP)
-    told = watched.closer(actor._actor_id.hex()).result(PATIENCE)
+    shown(watched, actor, state="stopped")
+    told = watched.closer(actor._actor_id.hex()).result(0)  # it is not asked
     os.kill(pid, signal.SIGCONT)
     assert told["state"] is None and set(told["errors"]) == {"state", "stack", "calls", "about"}
+    assert "kill -CONT" in told["errors"]["stack"]
     assert "before" in told["tail"]
 
 

@@ -94,7 +94,7 @@ function number(value) {
   return value >= 10000 ? `${(value / 1000).toFixed(value < 100000 ? 1 : 0)}k` : String(Math.round(value * 10) / 10);
 }
 
-function runs(values) {
+function runsOf(values) {
   const sorted = [...values].map(Number).sort((a, b) => a - b);
   const parts = [];
   for (const value of sorted) {
