@@ -11,12 +11,16 @@ or until the next failure; not where memory had run out.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import linecache
+import shutil
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ipykernel.compiler import get_tmp_directory
 from ipykernel.debugger import Debugger
 from IPython.core.debugger import InterruptiblePdb
 
@@ -36,6 +40,11 @@ _SKIP = ["jactors.*", "asyncio.*", "concurrent.futures.*", "threading", "context
 class ActorDebugger(Debugger):
     """ipykernel's, which also has the source of cells that exist only in the driver."""
 
+    async def dumpCell(self, message: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - the protocol's name
+        """Write a cell where its breakpoints are looked for; the folder goes with the process."""
+        _make_folder()
+        return dict(await super().dumpCell(message))
+
     async def source(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return the text of a file; of a cell, as the actor's tracebacks have it."""
         path = message["arguments"]["source"]["path"]
@@ -44,6 +53,18 @@ class ActorDebugger(Debugger):
             return {**reply, "success": True, "body": {"content": "".join(lines)}}
         reply = await super().source(message)
         return dict(reply)
+
+
+def _make_folder() -> None:
+    """Make the folder of dumped cells: ipykernel does so when it arms the debugger, and leaves it behind."""
+    folder = Path(get_tmp_directory())
+    folder.mkdir(mode=0o700, exist_ok=True)
+    atexit.unregister(_remove_folder)
+    atexit.register(_remove_folder, folder)
+
+
+def _remove_folder(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def arm(kernel: Any) -> None:

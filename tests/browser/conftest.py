@@ -68,8 +68,11 @@ def jupyter(tmp_path_factory):
 @pytest.fixture(scope="package")
 def browser(tmp_path_factory):
     """A context of the browser, with a profile of its own."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    from tests.browser.notebook import PATIENCE
+
+    expect.set_options(timeout=PATIENCE)
     executable = chromium()
     assert executable, "no Chromium: apt-get install chromium, or name one in $JACTORS_CHROMIUM"
     with sync_playwright() as playwright:

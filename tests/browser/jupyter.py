@@ -24,8 +24,9 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 60
 
 #: What Lab's extensions are told: no news pop-up over a corner of the page, every cell in the page, also those that
-#: are scrolled out of sight.
+#: are scrolled out of sight. Completions that are a second late on a slow machine are shown all the same.
 SETTINGS = {
+    "@jupyterlab/completer-extension/manager": {"providerTimeout": 30_000},
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
 }

@@ -16,6 +16,18 @@ class Counter:
 """
 
 
+BOSS = """
+@jactors.remote
+class Boss:
+    def __init__(self, counter):
+        self.counter = counter
+    def add(self, n):
+        return self.counter.add(n)
+c = Counter.remote()
+boss = Boss.remote(c)
+"""
+
+
 def test_a_class_that_is_edited_keeps_its_actor_s_state(open_notebook):
     notebook = open_notebook(CLASS, "%load_ext jactors\nc = Counter.remote()\nc.add(40)", "%actor reload c", "c.add(1)")
     notebook.run(0)
@@ -29,7 +41,7 @@ def test_a_class_that_is_edited_keeps_its_actor_s_state(open_notebook):
 
 def test_a_breakpoint_is_driven_from_the_cell_that_called(open_notebook):
     text = CLASS.replace("        return self.count", "        breakpoint()\n        return self.count")
-    notebook = open_notebook(text + "\nc = Counter.remote()", "c.add(40)")
+    notebook = open_notebook(text + BOSS, "c.add(40)", "await boss.add.remote(1)")
     notebook.run(0)
     notebook.run(1, wait=False)
     box = notebook.cell(1).locator(".jp-Stdin-input")
@@ -38,4 +50,8 @@ def test_a_breakpoint_is_driven_from_the_cell_that_called(open_notebook):
     notebook.answer(1, "self.count += 2")
     notebook.answer(1, "c")
     assert notebook.wait(1).endswith("42")
+    notebook.run(2, wait=False)  # through another actor, to a cell that awaits
+    notebook.answer(2, "p self.count")
+    notebook.answer(2, "c")
+    assert notebook.wait(2).endswith("43")
     notebook.screenshot("continued")

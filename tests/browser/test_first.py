@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from playwright.sync_api import expect
+
 COUNTER = """
 import jactors
 
@@ -17,12 +21,22 @@ class Counter:
 counter = Counter.remote()
 """
 
+READY = "refs = [counter.__ray_ready__.remote() for _ in range(5)]\njactors.get(refs, progress=True)"
+
+FAIL = "jactors.progress([counter.add.remote(None), counter.__ray_ready__.remote()]);"
+
 
 def test_what_an_actor_prints_stands_under_the_cell_that_called_it(open_notebook):
-    notebook = open_notebook(COUNTER, "counter.add(2)", "jactors.get(counter.add.remote(3))")
+    notebook = open_notebook(COUNTER, "counter.add(2)", "jactors.get(counter.add.remote(3))", "counter", READY, FAIL)
     notebook.run(0)
     assert notebook.run(1) == "the count is 2\n2"
     assert notebook.run(2) == "the count is 5\n5"
+    assert re.fullmatch(r"Counter \w{8} ● alive", notebook.run(3))
+    bar = ".jp-OutputArea .progress-bar"
+    assert "100% 5/5" in " ".join(notebook.run(4).split())
+    expect(notebook.cell(4).locator(bar)).to_have_attribute("style", re.compile("width: 100%"))
+    assert "failed=1" in notebook.run(5) and "2/2" in notebook.output(5)
+    expect(notebook.cell(5).locator(bar)).to_have_class(re.compile("danger"))
     notebook.screenshot("counter")
 
 
