@@ -7,10 +7,12 @@ needs Ray's dashboard.
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import atexit
 import builtins
 import concurrent.futures
+import functools
 import gc
 import importlib
 import io
@@ -21,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 
 import numpy as np
 
@@ -210,6 +213,8 @@ class Counter(Base):
     def twice(self, x):
         return 2 * x
 
+    thrice = functools.partialmethod(echo, 3)
+
     twice.__ray_invocation_decorator__ = lambda invocation: lambda args, kwargs: invocation((args[0] + 1,), kwargs)
 
     @classmethod
@@ -228,6 +233,16 @@ class Counter(Base):
 
 class Own(BaseException):
     pass
+
+
+class Abstract(abc.ABC):
+    @abc.abstractmethod
+    def area(self): ...
+
+
+class Concrete(Abstract):
+    def area(self):
+        return 4
 
 
 class Custom(Exception):  # noqa: N818
@@ -311,6 +326,10 @@ def methods():
     fails("2 no such method", lambda: c.nope)
     fails("2 no attribute", lambda: c.kind)
     fails("2 no property", lambda: c.shown)
+    say("2 method", [isinstance(c.add, actor_module.ActorMethod), callable(c.add.remote)])
+    say("2 partial method", get(c.thrice.remote()))
+    fails("2 abstract class", lambda: ray.remote(Abstract).remote())
+    say("2 function of a class", get(ray.remote(Concrete).remote().area.remote()))
     say("2 invocation decorator", get(c.twice.remote(3)))
     fails("2 wrong signature", lambda: c.add.remote(1, 2))
     fails("2 unpicklable argument", lambda: c.echo.remote(threading.Lock()))
@@ -424,6 +443,7 @@ def verbs():
     far = Counter.options(name="nm", namespace="far").remote()
     say("3 another namespace", [ray.get_actor("nm", namespace="far") == far, far == named])
     say("3 list_named_actors", util.list_named_actors())
+    say("3 by keyword", [get(ray.put(value=1)), ray.get(object_refs=[]), ray.wait(ray_waitables=[])])
     spaces = util.list_named_actors(all_namespaces=True)
     say("3 all namespaces", sorted((each["name"], each["namespace"] == "far") for each in spaces))
     ray.kill(named)
@@ -833,6 +853,10 @@ def context():
     here = ray.get_runtime_context()
     say("8 driver", [here.get_actor_id(), here.get_actor_name(), here.namespace, ray.get_gpu_ids()])
     say("8 driver: runtime_env", here.get_runtime_env_string())
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        say("8 by old names", [here.job_id.hex() == here.get_job_id(), here.node_id.hex() == here.get_node_id()])
+    say("8 by old names: warned", {issubclass(each.category, DeprecationWarning) for each in told})
     fails("8 driver: current_actor", lambda: here.current_actor)
     fails("8 driver: reconstructed", lambda: here.was_current_actor_reconstructed)
     fails("8 driver: resources", here.get_assigned_resources)
