@@ -29,6 +29,12 @@ PATIENCE = 5.0
 #: Descriptors that libraries open on first use and keep: zmq's context, an event loop, IPython's history.
 SPARE_DESCRIPTORS = 12
 
+#: Workers that share a run of everything. Most tests wait for processes most of the time, so two cores have time for two.
+WORKERS = 2
+
+#: The order in which they take files: what takes longest first, so that none is left with much when the other has done.
+ORDER = ("tests/browser/", "tests/faults/", "notebooks/", "tests/live/")
+
 #: What the test run found in the environment, given back at its end.
 FOUND = pytest.StashKey()
 
@@ -41,6 +47,32 @@ def pytest_addoption(parser):
         help="how the `session` fixture starts actors; repeat it to run the live tests with both "
         "(default: $JACTORS_TEST_LAUNCHER, or fork)",
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Return the number of workers: tests that were chosen, by path, -k or -m, begin at once, here."""
+    chosen = config.args_source is not pytest.Config.ArgsSource.TESTPATHS or config.option.keyword
+    return 0 if chosen or config.option.markexpr else WORKERS
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file stays together, as its session does; so does the browser's folder, which has one server and one browser."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return ORDER[0] if nodeid.startswith(ORDER[0]) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log) if config.option.dist == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        return next((place for place, folder in enumerate(ORDER) if item.nodeid.startswith(folder)), len(ORDER))
+
+    items.sort(key=place)
 
 
 def pytest_configure(config):
