@@ -29,7 +29,7 @@ PATIENCE = 5.0
 #: Descriptors that libraries open on first use and keep: zmq's context, an event loop, IPython's history.
 SPARE_DESCRIPTORS = 12
 
-#: Workers that share a run of everything. Most tests wait for processes most of the time, so two cores have time for two.
+#: Workers that share a run of everything: tests wait for processes half of the time.
 WORKERS = 2
 
 #: The order in which they take files: what takes longest first, so that none is left with much when the other has done.
@@ -58,7 +58,7 @@ def pytest_xdist_auto_num_workers(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """A file stays together, as its session does; so does the browser's folder, which has one server and one browser."""
+    """A file stays together, as its session does; so does the browser's folder: one server, one browser."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
@@ -66,13 +66,6 @@ def pytest_xdist_make_scheduler(config, log):
             return ORDER[0] if nodeid.startswith(ORDER[0]) else super()._split_scope(nodeid)
 
     return Scheduling(config, log) if config.option.dist == "loadfile" else None
-
-
-def pytest_collection_modifyitems(items):
-    def place(item):
-        return next((place for place, folder in enumerate(ORDER) if item.nodeid.startswith(folder)), len(ORDER))
-
-    items.sort(key=place)
 
 
 def pytest_configure(config):
@@ -85,7 +78,10 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Mark what a bullet of RAY_API.md is seen to by: ``-m ray``, ``-k 3.wait``."""
+    """Put files in their order, and mark what a bullet of RAY_API.md is seen to by: ``-m ray``, ``-k 3.wait``."""
+    items.sort(
+        key=lambda item: next((at for at, place in enumerate(ORDER) if item.nodeid.startswith(place)), len(ORDER))
+    )
     about = by_test()
     for item in items:
         if ids := about.get(item.nodeid.partition("[")[0]):
