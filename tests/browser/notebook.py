@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
@@ -152,7 +154,21 @@ class Notebook:
     def wait_ready(self) -> None:
         """Wait until the notebook is there and its kernel is idle."""
         self.panel.locator(".jp-Cell").first.wait_for(timeout=PATIENCE)
-        self.panel.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(timeout=PATIENCE)
+        idle = self.panel.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+        asked = self.page.locator(".jp-Dialog", has_text="Select Kernel")
+        idle.or_(asked).first.wait_for(timeout=PATIENCE)
+        if asked.is_visible():  # Lab asks where a slow server has not told it the kernels yet
+            asked.locator(".jp-mod-accept").click()
+            expect(asked).to_have_count(0)
+        idle.wait_for(timeout=PATIENCE)
+
+    def until(self, true: Callable[[], object], *, again: Callable[[], object]) -> None:
+        """Do what makes the page look `again`, until something is true: for what it does not show by itself."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not true():
+            assert time.monotonic() < deadline, "it never came true"
+            self.page.wait_for_timeout(100)
+            again()
 
     def screenshot(self, name: str) -> None:
         """Keep a picture of the page: in $JACTORS_SCREENSHOTS, else in the test's temporary folder."""

@@ -26,11 +26,21 @@ def running(page):
 
 def attach(notebook, label):
     """Choose an actor as a notebook's kernel, in the dialog behind the kernel's name."""
-    notebook.panel.locator(".jp-Toolbar-kernelName").click()
-    choice = notebook.page.locator(".jp-Dialog select")
-    (option,) = [text for text in choice.locator("option").all_inner_texts() if text.startswith(label)]
-    choice.select_option(label=option)
-    notebook.page.locator(".jp-Dialog .jp-mod-accept").click()
+    dialog = notebook.page.locator(".jp-Dialog")
+    option = dialog.locator("select option", has_text=label)
+
+    def ask():
+        if dialog.is_visible():
+            dialog.locator(".jp-mod-reject").click()
+            expect(dialog).to_have_count(0)
+        notebook.panel.locator(".jp-Toolbar-kernelName").click()
+        dialog.locator("select").wait_for()
+
+    ask()
+    notebook.until(option.count, again=ask)
+    dialog.locator("select").select_option(label=option.inner_text())
+    dialog.locator(".jp-mod-accept").click()
+    expect(dialog).to_have_count(0)
     notebook.wait_ready()
 
 
@@ -39,20 +49,11 @@ def test_an_actor_is_in_the_running_panel_as_long_as_it_lives(open_notebook, run
     notebook.run(0)
     assert notebook.run(1) == "the count is 2\n2"
     entry = running().get_by_text("Counter 'tally'")
-    for _ in range(20):  # the server is told beside the cell, which does not wait for it
-        if entry.count():
-            break
-        notebook.page.wait_for_timeout(100)
-        running()
+    notebook.until(entry.count, again=running)  # the server is told beside the cell, which does not wait for it
     expect(entry.first).to_be_visible()
     notebook.screenshot("running")
     notebook.run(2)
-    for _ in range(20):
-        if not entry.count():
-            break
-        notebook.page.wait_for_timeout(100)
-        running()
-    expect(entry).to_have_count(0)
+    notebook.until(lambda: not entry.count(), again=running)
     notebook.screenshot("killed")
 
 

@@ -11,15 +11,15 @@ import pytest
 import jactors
 
 
-@pytest.fixture
-def command_line(environment, tmp_path):
+@pytest.fixture(scope="module")
+def command_line(environment, tmp_path_factory):
     def command_line(*arguments):
         done = subprocess.run(
             [sys.executable, "-m", "jactors", *arguments],
             capture_output=True,
             text=True,
             env=environment,
-            cwd=tmp_path,
+            cwd=tmp_path_factory.getbasetemp(),
             timeout=60,
             check=False,
         )
@@ -28,8 +28,14 @@ def command_line(environment, tmp_path):
     return command_line
 
 
-def test_the_demo_shows_what_it_promises(command_line):
-    code, out, err = command_line("demo")
+@pytest.fixture(scope="module")
+def demo(command_line):
+    """What one demonstration has ended in: exit code, output, errors."""
+    return command_line("demo")
+
+
+def test_the_demo_shows_what_it_promises(demo):
+    code, out, err = demo
     assert (code, err) == (0, ""), out
     for promise in (
         r"Counter, num_cpus=1 +\d+ +\d+ +'' +1\n",  # a core of its own, no GPU, one thread
@@ -49,8 +55,8 @@ def test_the_demo_shows_what_it_promises(command_line):
         assert re.search(promise, out), (promise, out)
 
 
-def test_each_actor_is_a_process_of_its_own(command_line):
-    _, out, _ = command_line("demo")
+def test_each_actor_is_a_process_of_its_own(demo):
+    _, out, _ = demo
     pids = re.findall(r"^  (?:this process|Counter,|Model \d).*?(\d{2,})  ", out, re.MULTILINE)
     assert len({*pids}) == len(pids) == 4, out
 
