@@ -52,6 +52,7 @@ class Notebook:
         self._shoot = shoot
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self._complained(str(error)))
+        page.add_locator_handler(self._question, self._answer)
         query = {"reset": ""} if view.startswith("lab") else {}
         page.goto(server.address(f"{view}/{name}", **query))
         self.wait_ready()
@@ -70,6 +71,18 @@ class Notebook:
     def panel(self):
         """The notebook itself: the one that is not hidden behind another tab."""
         return self.page.locator(".jp-NotebookPanel:visible")
+
+    @property
+    def _question(self):
+        """Lab's question for a kernel."""
+        return self.page.locator(".jp-Dialog", has_text="Select Kernel")
+
+    @staticmethod
+    def _answer(question) -> None:
+        """Lab asks where a slow server has not told it in time which kernels there are."""
+        python = question.locator("select option", has_text="Python 3").first
+        question.locator("select").select_option(label=python.inner_text())
+        question.locator(".jp-mod-accept").click()
 
     def cell(self, index: int):
         """Return the locator of a code cell."""
@@ -135,6 +148,25 @@ class Notebook:
         box.press("Enter")
         box.wait_for_element_state("hidden", timeout=PATIENCE)  # the next question has a box of its own
 
+    def choose_kernel(self, label: str) -> None:
+        """Take another kernel, in the dialog behind the kernel's name, as soon as it is offered."""
+        self.page.remove_locator_handler(self._question)
+        option = self._question.locator("select option", has_text=label)
+
+        def ask():
+            if self._question.is_visible():
+                self._question.locator(".jp-mod-reject").click()
+                expect(self._question).to_have_count(0)
+            self.panel.locator(".jp-Toolbar-kernelName").click()
+            self._question.locator("select").wait_for()
+
+        ask()
+        self.until(option.count, again=ask)
+        self._question.locator("select").select_option(label=option.inner_text())
+        self._question.locator(".jp-mod-accept").click()
+        expect(self._question).to_have_count(0)
+        self.wait_ready()
+
     def stop(self) -> None:
         """Press the stop button."""
         self.panel.locator("[data-command='notebook:interrupt-kernel']").click()
@@ -153,14 +185,9 @@ class Notebook:
 
     def wait_ready(self) -> None:
         """Wait until the notebook is there and its kernel is idle."""
-        self.panel.locator(".jp-Cell").first.wait_for(timeout=PATIENCE)
+        expect(self.panel.locator(".jp-Cell").first).to_be_visible(timeout=PATIENCE)
         idle = self.panel.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")
-        asked = self.page.locator(".jp-Dialog", has_text="Select Kernel")
-        idle.or_(asked).first.wait_for(timeout=PATIENCE)
-        if asked.is_visible():  # Lab asks where a slow server has not told it the kernels yet
-            asked.locator(".jp-mod-accept").click()
-            expect(asked).to_have_count(0)
-        idle.wait_for(timeout=PATIENCE)
+        expect(idle).to_be_visible(timeout=PATIENCE)  # not wait_for, which leaves Lab's question unanswered
 
     def until(self, true: Callable[[], object], *, again: Callable[[], object]) -> None:
         """Do what makes the page look `again`, until something is true: for what it does not show by itself."""

@@ -24,26 +24,6 @@ def running(page):
     return running
 
 
-def attach(notebook, label):
-    """Choose an actor as a notebook's kernel, in the dialog behind the kernel's name."""
-    dialog = notebook.page.locator(".jp-Dialog")
-    option = dialog.locator("select option", has_text=label)
-
-    def ask():
-        if dialog.is_visible():
-            dialog.locator(".jp-mod-reject").click()
-            expect(dialog).to_have_count(0)
-        notebook.panel.locator(".jp-Toolbar-kernelName").click()
-        dialog.locator("select").wait_for()
-
-    ask()
-    notebook.until(option.count, again=ask)
-    dialog.locator("select").select_option(label=option.inner_text())
-    dialog.locator(".jp-mod-accept").click()
-    expect(dialog).to_have_count(0)
-    notebook.wait_ready()
-
-
 def test_an_actor_is_in_the_running_panel_as_long_as_it_lives(open_notebook, running):
     notebook = open_notebook(TALLY, "counter.add(2)", "jactors.kill(counter)")
     notebook.run(0)
@@ -80,7 +60,7 @@ def test_a_notebook_attaches_to_an_actor_and_its_buttons_work(open_notebook):
         "twice = self.count * 2\ntwice += 1\ntwice",
         name="a.ipynb",
     )
-    attach(attached, "Counter 'tally'")
+    attached.choose_kernel("Counter 'tally'")
     assert attached.run(0) == "42"
     attached.screenshot("attached")
     debug(attached, 3, 2)
