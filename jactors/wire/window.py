@@ -39,8 +39,8 @@ CALLER = b"actor_caller:"
 _SHOWN = TYPES | {"stream", "display_data", "update_display_data", "clear_output", "error", "execute_result", "status"}
 
 
-#: Seconds that calls wait for the subscription to be known to the actor: it is, within a round trip.
-JOINING = 0.5
+#: Seconds that calls wait for the subscription to be known to the actor: it is, within a round trip; of a slow machine.
+JOINING = 5.0
 
 
 class Window:

@@ -20,11 +20,9 @@ import jactors
 from jactors.context import current_actor
 from jactors.testing import OnPickle, OnUnpickle, misbehave
 from tests.faults.oracle import Fate, Run, complaints
+from tests.waiting import PATIENCE, gone, until
 
 __all__ = ["PATIENCE", "AsyncWitness", "Book", "Witness", "children_gone", "read_diary", "read_ledger", "until"]
-
-#: Seconds after which what should happen counts as not happening.
-PATIENCE = 30
 
 
 def note(ledger, call):
@@ -48,15 +46,6 @@ def read_ledger(path):
         return []
     assert not text or text.endswith("\n"), "a torn line"
     return [Run(*json.loads(line)) for line in text.splitlines()]
-
-
-def until(happened, what="it", timeout=PATIENCE):
-    """Look until `happened()` is true: for what has no event to wait for, such as a file or a process."""
-    deadline = time.monotonic() + timeout
-    while not (found := happened()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {timeout} s"
-        time.sleep(0.002)
-    return found
 
 
 class Witness:
@@ -269,8 +258,6 @@ def _end(entry, opaque):
 
 def children_gone(*pids):
     """Wait until the processes have ended."""
-    from tests.live.conftest import gone
-
     return gone(*pids) == []
 
 

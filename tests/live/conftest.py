@@ -6,16 +6,15 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.waiting import PATIENCE, gone, until, until_exists
 
-#: Seconds after which a driver or an event of these tests counts as hung.
-PATIENCE = 30
+__all__ = ["PATIENCE", "environment", "gone", "notebook", "page", "run", "start", "texts", "until", "until_exists"]
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -109,32 +108,3 @@ def page(environment, launcher):
 def texts(outputs, name="stdout"):
     """All the text that one stream of a cell shows."""
     return "".join(output.text for output in outputs if output.output_type == "stream" and output.name == name)
-
-
-def gone(*pids, timeout=PATIENCE):
-    """Wait until the processes have ended; returns the pids of those that live on.
-
-    A zombie has ended: where its parent has died before it, somebody else has to reap it.
-    """
-    deadline = time.monotonic() + timeout
-    left = list(pids)
-    while left := [pid for pid in left if _lives(pid)]:
-        if time.monotonic() >= deadline:
-            return left
-        time.sleep(0.005)
-    return left
-
-
-def _lives(pid):
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def until_exists(path):
-    """Wait until an actor has made a file: it says so that it runs."""
-    deadline = time.monotonic() + PATIENCE
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never came"
-        time.sleep(0.002)

@@ -17,7 +17,7 @@ from jupyter_core.utils import run_sync
 import jactors
 from jactors import exceptions, registry
 from jactors.places import base_dir
-from tests.live.conftest import PATIENCE, gone, texts, until_exists
+from tests.live.conftest import PATIENCE, gone, texts, until, until_exists
 
 SPACE = "detached"
 
@@ -91,13 +91,6 @@ def assert_over(told):
     assert gone(told["supervisor"], told["pid"], told["child"], told["plain"]) == []
     assert left_of(told) == []
     assert registry.lookup(SPACE, "keeper") is None
-
-
-def until(holds):
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def retried(method, *args):

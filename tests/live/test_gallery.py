@@ -16,6 +16,7 @@ from jactors.actors.gallery import gallery
 from jactors.actors.handle import home_of
 from jactors.errors import JactorsError
 from jactors.notebook.snapshot import snapshot
+from tests.waiting import until
 
 PATIENCE = 30
 
@@ -76,14 +77,6 @@ def make():
     yield make
     for actor in actors:
         jactors.kill(actor)
-
-
-def until(true):
-    deadline = time.monotonic() + PATIENCE
-    while not (found := true()):
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
-    return found
 
 
 def of(picture, handle):

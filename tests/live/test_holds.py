@@ -15,7 +15,7 @@ import pytest
 import jactors
 from jactors import session as sessions
 from jactors.util.state import get_actor as state_of
-from tests.live.conftest import PATIENCE, gone, until_exists
+from tests.live.conftest import PATIENCE, gone, until, until_exists
 
 
 @jactors.remote
@@ -126,13 +126,6 @@ def lives(handle, pid):
     gc.collect()
     settled()
     return jactors.get(handle.pid.remote(), timeout=PATIENCE) == pid
-
-
-def until(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture

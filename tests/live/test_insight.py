@@ -12,6 +12,7 @@ import pytest
 import jactors
 from jactors import insight
 from jactors.exceptions import ActorDiedError
+from tests.waiting import until
 
 PATIENCE = 30
 
@@ -90,14 +91,6 @@ def gate(tmp_path):
     gate = Gate()
     yield gate
     gate.open()
-
-
-def until(true):
-    deadline = time.monotonic() + PATIENCE
-    while not (found := true()):
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
-    return found
 
 
 # ---------------------------------------------------------------------- statistics

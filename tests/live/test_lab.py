@@ -16,6 +16,7 @@ from jactors import session as sessions
 from jactors.errors import ActorDiedError, ActorUnavailableError, TaskCancelledError
 from jactors.notebook.lab import Listing, Server
 from tests.browser.jupyter import Jupyter
+from tests.waiting import until
 
 PATIENCE = 30
 
@@ -69,14 +70,6 @@ def kernel(jupyter, counter):
     shown = Server(jupyter.url, jupyter.token).show(told)
     assert shown["name"] == "Counter 'tally'"
     return shown["kernel"]["id"]
-
-
-def until(condition):
-    """Wait for what another process does by itself, and says to nobody."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_restart_by_the_server_keeps_the_handle_and_uses_no_restart_up(jupyter, counter, kernel):

@@ -14,7 +14,7 @@ import pytest
 import jactors
 from jactors import exceptions
 from jactors.util.state import list_actors
-from tests.live.conftest import PATIENCE, gone
+from tests.live.conftest import PATIENCE, gone, until
 
 HANG = 0.6
 
@@ -63,13 +63,6 @@ class Patient:
 
 def told(handle):
     return jactors.session.current().links.told[handle._actor_id.hex()]
-
-
-def until(holds):
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def back(handle):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 
 import pytest
 
 import jactors
 from jactors.util import state
-from tests.live.conftest import gone, texts, until_exists
+from tests.live.conftest import gone, texts, until, until_exists
 
 TIMEOUT = 30
 exceptions = jactors.exceptions
@@ -123,13 +122,6 @@ def say(path):
 
 def get(ref):
     return jactors.get(ref, timeout=TIMEOUT)
-
-
-def until(true):
-    deadline = time.monotonic() + TIMEOUT
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.002)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 import jactors
 from jactors import top
 from jactors.actors.insight import statistics_of_all
+from tests.waiting import until
 
 PATIENCE = 30
 
@@ -44,13 +45,6 @@ def busy():
 
 def one(name):
     return next(actor for actor in jactors.statistics() if actor.name == name and actor.state != "dead")
-
-
-def until(true):
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 def test_another_process_prints_the_table_once(busy, session, run):
