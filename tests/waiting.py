@@ -6,8 +6,8 @@ import time
 
 import psutil
 
-#: Seconds after which a driver or an event of the tests counts as hung.
-PATIENCE = 30
+#: Seconds after which a driver or an event of the tests counts as hung, also where the machine is slow.
+PATIENCE = 60
 
 
 def until(true, what="it", timeout=PATIENCE):

@@ -18,11 +18,13 @@ LOST = 3_000
 TRIES = 5
 
 #: Complaints of Notebook 7's own: it has not all of Lab's extensions, and misses them with any notebook. And of Lab's
-#: debugger, about what a restart has cut off, as with any kernel.
+#: debugger, about what a restart has cut off, as with any kernel. And of a server that lists a kernel a moment before
+#: it has noted when that was last active.
 NOISE = (
-    "Could not restore the debugger state",
-    "Cannot read properties of undefined (reading 'schema')",
-    "Command 'filebrowser:open-path' not registered.",
+    r"Could not restore the debugger state",
+    r"Cannot read properties of undefined \(reading 'schema'\)",
+    r"Command 'filebrowser:open-path' not registered\.",
+    r"status of 500 .*/api/kernels\?\d+\)$",
 )
 
 
@@ -62,7 +64,7 @@ class Notebook:
             self._complained(f"{message.text} ({message.location.get('url', '')})")
 
     def _complained(self, text: str) -> None:
-        if not any(noise in text for noise in NOISE):
+        if not any(re.search(noise, text) for noise in NOISE):
             self.errors.append(text)
 
     # ------------------------------------------------------------------ where things are
