@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -248,7 +249,8 @@ def test_from_near_an_actor_tells_all_but_its_secrets(watched, make):
     assert told["told"]["log_file"] and json.dumps(told)
 
 
-def test_from_near_a_stopped_one_has_a_log_and_reasons(watched, make):
+def test_from_near_a_stopped_one_has_a_log_and_reasons(watched, make, monkeypatch):
+    monkeypatch.setattr(sys.modules[gallery.__module__], "_PATIENCE", 0.5)  # it answers nothing: only waited for
     actor = make()
     pid = actor.pid()
     actor.print("before")
