@@ -348,8 +348,6 @@ class Session:
                 own.wait()
             if (self.folder.exists() or self.watch.gone) and not heirs(self.folder):
                 self._clean_up()  # killed: while it was dying it still looked alive
-            elif self.renewal.happened:
-                registry.sweep()  # the names of actors that went with the supervisor before
         done = threading.Event()
 
         def close_all() -> None:

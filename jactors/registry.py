@@ -77,10 +77,14 @@ def names(namespace: str | None = None) -> list[tuple[str, str]]:
 
 
 def sweep() -> list[tuple[str, str]]:
-    """Remove the names whose supervisor has died, since nobody else will; return namespace and name of each."""
+    """Remove the names whose session has ended, since nobody else will; return namespace and name of each.
+
+    One whose supervisor has died and whose directory is there may get another: its actors keep their names.
+    """
     removed = []
     for path in (base_dir() / "names").glob("*/*.json"):
-        if _read(path) is None:
+        record = _record(path)
+        if _read(path) is None and (record is None or not (base_dir() / record["session"]).exists()):
             _remove_dead(path)
             removed.append((unquote(path.parent.name), unquote(path.stem)))
     for folder in (base_dir() / "names").glob("*"):

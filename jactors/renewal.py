@@ -24,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jactors.life.sweep import end_processes
 from jactors.life.watch import Watch
 from jactors.succession import found, reach
 
@@ -67,11 +68,6 @@ class Renewal:
         self._over = False
         self._deaths: deque[float] = deque(maxlen=MOST)
 
-    @property
-    def happened(self) -> bool:
-        """Whether the session's first supervisor has been followed by another."""
-        return bool(self._deaths)
-
     def end(self) -> subprocess.Popen[bytes] | None:
         """No more of it: the session is about to end. Returns the supervisor that this process has started last."""
         with self._lock:
@@ -106,8 +102,13 @@ class Renewal:
         """Start another supervisor of this driver's session; return the connection to it, or None."""
         own = self._own
         assert own is not None
-        own.kill()  # one that has hung up is none, whatever it is still at
-        code, now = own.wait(), time.monotonic()
+        try:
+            code = own.wait(1.0)
+        except subprocess.TimeoutExpired:  # one that has hung up is none, whatever it is still at
+            own.kill()
+            code = own.wait()
+        end_processes(f"{self._here.id}:")  # its actors have died with it, what they have started has not
+        now = time.monotonic()
         how = f"supervisor (pid {own.pid}, " + (f"signal {-code})" if code < 0 else f"exit code {code})")
         if len(self._deaths) == MOST and now - self._deaths[0] < PERIOD:
             log.error("%s has ended, the last of more than %s within %g s: this session is over", how, MOST, PERIOD)

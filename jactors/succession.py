@@ -25,11 +25,11 @@ from typing import Any
 from jactors.launch.forkserver import bootstrap
 from jactors.life.estate import heirs
 from jactors.life.sweep import COOKIE
-from jactors.places import CHARTER, read_private, write_private
+from jactors.places import CHARTER, base_dir, read_private, write_private
 from jactors.vitals import process_alive
 from jactors.wire.channel import connect
 
-__all__ = ["found", "reach", "recover", "reigning", "write_charter"]
+__all__ = ["found", "reach", "recover", "recover_all", "reigning", "write_charter"]
 
 #: Seconds that a session has to get a new supervisor.
 PATIENCE = 10.0
@@ -115,6 +115,13 @@ def recover(folder: Path) -> dict[str, Any] | None:
             threading.Thread(target=process.wait, name="jactors-reaper", daemon=True).start()
         time.sleep(PAUSE)
     return told
+
+
+def recover_all() -> None:
+    """Bring back what may restart of all sessions of this user whose driver and supervisor were killed."""
+    for path in base_dir().glob(f"*/{CHARTER}"):
+        if reigning(path.parent) is None and heirs(path.parent):
+            recover(path.parent)
 
 
 def reach(folder: Path) -> socket.socket | None:

@@ -140,6 +140,8 @@ def main(path: str, driver_fd: int, driver_pid: int | None) -> None:
         commons.close()
         if supervisor.orphaned or os.getppid() != driver_pid:
             remove_session(session)  # else it goes on, with another supervisor
+            if succeeds:
+                registry.sweep()  # of actors that went with the one before
 
 
 def _reign(folder: Path) -> bool:

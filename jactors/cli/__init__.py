@@ -1,7 +1,8 @@
 """The command line: ``jactors COMMAND``, and the same actors from ``jupyter actors COMMAND``.
 
 Sees all sessions of this user, those of notebooks and scripts as well as those that are there for
-detached actors alone, and starts none of its own: it asks the supervisors.
+detached actors alone, and starts none of its own: it asks the supervisors. Where one was killed and its driver has
+gone, what may restart comes back first, as it does for whoever looks for it.
 
 A module of this room adds its commands in ``add(commands)``; `main` calls what they set as ``run``
 with the parsed arguments, and returns what that returns as the exit status.
@@ -18,6 +19,7 @@ import jactors
 from jactors import top
 from jactors.cli import handling, listing, sweeping
 from jactors.errors import JactorsError
+from jactors.succession import recover_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +71,7 @@ def main(arguments: Sequence[str] | None = None, *, parser: argparse.ArgumentPar
     """
     chosen = (parser or _parser("jactors", whole=True)).parse_args(arguments)
     try:
+        recover_all()
         status: int = chosen.run(chosen)
         sys.stdout.flush()
         return status

@@ -277,6 +277,29 @@ def test_a_session_gets_another_supervisor_by_itself(run):
     assert len([line for line in err.splitlines() if "another one, pid" in line]) == 2, err
 
 
+def test_a_supervisor_that_is_told_to_end_ends_its_actors_for_good_and_the_session_goes_on(run):
+    code, out, err = run(
+        """
+        import json, os, signal, jactors
+        @jactors.remote(max_restarts=-1)
+        class A:
+            def one(self): return 1
+        session = jactors.init(INIT)
+        a = A.options(name="a").remote()
+        a.one()
+        os.kill(json.load(open(session["session_dir"] + "/supervisor"))["pid"], signal.SIGTERM)
+        while True:
+            try: a.one()
+            except jactors.exceptions.ActorUnavailableError: pass
+            except jactors.exceptions.ActorDiedError as error:
+                print("supervisor" in str(error))
+                break
+        print(A.options(name="a").remote().one(), os.path.exists(session["session_dir"]))
+        """
+    )
+    assert (code, out.split()) == (0, ["True", "1", "True"]), err
+
+
 def test_names_are_free_when_the_supervisor_was_killed(run):
     code, out, err = run(
         """
