@@ -14,6 +14,9 @@ __all__ = ["close_up", "panorama"]
 #: Calls of one actor that are listed.
 _CALLS = 200
 
+#: What is said of ends that somebody had asked for, in the place of a signal.
+_ASKED = {"restart": "restarted on request", "killed": "killed on request"}
+
 #: Fields of an actor that page and gallery have the same names for.
 _SAME = (
     *("id", "name", "state", "reason", "queued", "done", "failed", "rate", "p50", "p95"),
@@ -121,7 +124,8 @@ def _death(death: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "when": death.get("at"),
         "kind": death.get("kind", "crash"),
-        "how": signal.Signals(signum).name if signum else f"exit code {death.get('exitcode')}",
+        "how": _ASKED.get(death.get("kind", ""))
+        or (signal.Signals(signum).name if signum else f"exit code {death.get('exitcode')}"),
         "why": str(death.get("died_of") or ""),
         "output": str(death.get("last_output") or "")[-400:],
     }

@@ -181,7 +181,13 @@ class Notebook:
 
     def reload(self) -> None:
         """Load the page again, as a user does who has lost patience."""
-        self.page.keyboard.press("Control+S")
+        for _ in range(TRIES):
+            self.page.keyboard.press("Control+S")
+            try:  # in JupyterLab the tab says what is not saved
+                expect(self.page.locator(".lm-TabBar-tab.jp-mod-dirty")).to_have_count(0, timeout=LOST)
+            except AssertionError:
+                continue
+            break
         self.page.reload()
         self.wait_ready()
 

@@ -132,10 +132,9 @@ class Deck {
     say(parts.queued, actor.queued ? `${number(actor.queued)} queued` : "");
     say(parts.done, actor.done == null ? "" : `${number(actor.done)} done`);
     say(parts.failed, actor.failed ? `${number(actor.failed)} failed` : "");
-    say(parts.use, gone(actor) || actor.rss == null ? "" : `${actor.cpu == null ? "–" : Math.round(actor.cpu)} %  ${bytes(actor.rss)}`);
-    const pins = [actor.cores.length ? `core ${runsOf(actor.cores)}` : "", actor.gpus.length ? `GPU ${actor.gpus.join(",")}` : ""];
+    say(parts.use, gone(actor) || actor.rss == null ? "" : `${percent(actor.cpu)}  ${bytes(actor.rss)}`);
     const back = actor.restarts + actor.asked ? `restarts ${restarted(actor)}${actor.asked ? ` +${actor.asked}` : ""}` : "";
-    say(parts.pins, gone(actor) ? back : [...pins, back].filter(Boolean).join(" · "));
+    say(parts.pins, gone(actor) ? back : [pins(actor), back].filter(Boolean).join(" · "));
     for (const button of parts.acts.children) {
       const off = gone(actor) || (button.dataset.op === "interrupt" && actor.state !== "busy");
       if (button.disabled !== off) button.disabled = off;

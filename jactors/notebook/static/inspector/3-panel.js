@@ -47,14 +47,12 @@ class Panel {
       const inner = column.sort
         ? make("button", { type: "button", class: "jx-sort", onclick: () => this.sortBy(column.key) }, column.head)
         : "";
-      const th = make("th", { class: column.right ? "jx-right" : "", scope: "col" }, inner);
+      const th = make("th", { class: `jx-${column.key}${column.right ? " jx-right" : ""}`, scope: "col", style: column.wide ? `width: ${column.wide}px` : null }, inner);
       this.heads.set(column.key, th);
       row.append(th);
     }
-    const all = COLUMNS.reduce((sum, column) => sum + column.wide, 0);
-    const widths = make("colgroup", {}, ...COLUMNS.map((c) => make("col", { style: `width: ${((100 * c.wide) / all).toFixed(2)}%` })));
     this.body = make("tbody");
-    const table = make("table", { class: "jx-table", "aria-label": "actors" }, widths, make("thead", {}, row), this.body);
+    const table = make("table", { class: "jx-table", "aria-label": "actors" }, make("thead", {}, row), this.body);
     this.scroll = make("div", { class: "jx-scroll" }, table);
     this.empty = make("div", { class: "jx-empty" });
     this.map = draw("svg", { class: "jx-map", role: "img", "aria-label": "who calls whom" });
@@ -80,9 +78,10 @@ class Panel {
 
   buildDetail() {
     this.detailTitle = make("span", { class: "jx-detail-title" });
-    this.detailActs = make("span", { class: "jx-acts" }, ...actionButtons(ACTIONS.map((a) => a.op), (event) => this.onAct(event, this.selected)));
+    this.detailActs = make("span", { class: "jx-acts" }, ...actionButtons(ACTIONS.map((a) => a.op), (event) => this.onAct(event, this.selected), true));
     const close = make("button", { class: "jx-close", type: "button", title: "close (Esc)", onclick: () => this.look("") }, "close");
-    this.tabs = make("div", { class: "jx-tabs", role: "tablist" });
+    this.facts = make("div", { class: "jx-facts" });
+    this.tabs = make("div", { class: "jx-tabs", role: "tablist", onkeydown: (event) => this.onTabKey(event) });
     for (const [name, label] of [
       ["queue", "queue"],
       ["timeline", "timeline"],
@@ -99,6 +98,7 @@ class Panel {
     this.page = make("div", { class: "jx-page", role: "tabpanel", tabindex: "0" });
     this.detail.append(
       make("div", { class: "jx-detail-head" }, this.detailTitle, make("span", { class: "jx-space" }), this.detailActs, close),
+      this.facts,
       this.tabs,
       this.page,
     );
@@ -187,6 +187,15 @@ class Panel {
     this.tab = tab;
     this.model.send({ op: "look", id: this.selected, tab });
     this.request();
+  }
+
+  onTabKey(event) {
+    const next = { ArrowRight: "nextElementSibling", ArrowLeft: "previousElementSibling" }[event.key];
+    const tab = next && event.target[next];
+    if (!tab) return;
+    event.preventDefault();
+    tab.focus();
+    this.turn(tab.dataset.tab);
   }
 
   onKey(event) {

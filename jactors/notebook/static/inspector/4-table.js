@@ -63,7 +63,7 @@ Object.assign(Panel.prototype, {
   },
 
   bornGroup(cls) {
-    const row = make("tr", { class: "jx-group" }, make("th", { colspan: COLUMNS.length, scope: "rowgroup" }, make("span")));
+    const row = make("tr", { class: "jx-group" }, make("th", { scope: "rowgroup" }, make("span")));
     row.dataset.group = cls;
     return row;
   },
@@ -105,7 +105,6 @@ Object.assign(Panel.prototype, {
     set(cells.queued.firstChild.firstChild, "points", depths.map((depth, at) => `${(60 - (60 * (depths.length - 1 - at)) / (HISTORY - 1)).toFixed(1)},${(13 - (12 * depth) / most).toFixed(1)}`).join(" "));
     say(cells.restarts, restarted(actor) + (actor.asked ? ` +${actor.asked}` : ""));
     set(cells.restarts, "title", actor.asked ? `${restarted(actor)}, and ${actor.asked} on request` : null);
-    say(cells.pins, [actor.cores.length ? runsOf(actor.cores) : "", actor.gpus.length ? `GPU ${actor.gpus.join(",")}` : ""].filter(Boolean).join(" · ") || "any");
     say(cells.uptime, actor.started && !gone(actor) ? age(Math.max(0, this.now() - actor.started)) : "–");
     for (const button of cells.acts.children) {
       const off = gone(actor) || (button.dataset.op === "interrupt" && actor.state !== "busy");

@@ -8,6 +8,8 @@ Object.assign(Panel.prototype, {
     if (!actor) return;
     const detail = this.model.get("detail") ?? {};
     say(this.detailTitle, `${title(actor)}  ${actor.cls} · ${actor.state}${actor.pid ? ` · pid ${actor.pid}` : ""}`);
+    const parts = [gone(actor) || !actor.started ? "" : `up ${age(Math.max(0, this.now() - actor.started))}`, pins(actor) || "any core", `${number(actor.done)} done, ${number(actor.failed)} failed`, `${number(actor.rate)}/s`, actor.p50 == null ? "" : `p50 ${seconds(actor.p50)}, p95 ${seconds(actor.p95)}`, `CPU ${percent(actor.cpu)}`, bytes(actor.rss), actor.gpumem ? `GPU memory ${bytes(actor.gpumem)}` : "", `restarts ${restarted(actor)}${actor.asked ? ` +${actor.asked}` : ""}`];
+    say(this.facts, gone(actor) ? actor.reason : parts.filter(Boolean).join("  ·  "));
     for (const button of this.detailActs.children) {
       const off = gone(actor) || (button.dataset.op === "interrupt" && actor.state !== "busy");
       if (button.disabled !== off) button.disabled = off;
@@ -106,13 +108,10 @@ Object.assign(Panel.prototype, {
   page_timeline(detail) {
     const calls = [...(detail.ended ?? []), ...(detail.running ?? []), ...(detail.queued ?? [])];
     if (!calls.length) return this.note(detail.id ? "no calls yet" : "…");
-    const [bar, chart] = keyed(this.page, ["bar", "chart"], (key) =>
-      key === "bar"
-        ? make("div", { class: "jx-zoom" }, ...[["−", 0.5], ["+", 2]].map(([sign, factor]) => make("button", { type: "button", class: "jx-toggle", title: factor > 1 ? "closer" : "farther", onclick: () => ((this.zoom = Math.min(4096, Math.max(1, this.zoom * factor))), this.request()) }, sign)), make("span", { class: "jx-span" }))
-        : draw("svg", { class: "jx-gantt" }),
-    );
+    const [bar, chart] = keyed(this.page, ["bar", "chart"], (key) => (key === "bar" ? this.bornZoom() : this.bornChart()));
     const now = this.now();
-    const end = Math.max(now, ...calls.map((call) => call.ended ?? 0));
+    const open = calls.some((call) => call.ended == null);
+    const end = Math.max(open ? now : 0, ...calls.map((call) => call.ended ?? 0)); // where nothing is open, it stands still
     const begin = Math.min(...calls.map((call) => call.submitted));
     const span = Math.max(1e-4, (end - begin) / this.zoom);
     const from = end - span;
@@ -127,28 +126,83 @@ Object.assign(Panel.prototype, {
       lanes[lane] = last;
       shown.push([call, lane]);
     }
-    say(bar.lastChild, `the last ${seconds(span)}, ${shown.length} of ${calls.length} calls`);
-    const tall = 14;
-    set(chart, "viewBox", `0 0 1000 ${Math.max(1, lanes.length) * tall}`);
-    set(chart, "preserveAspectRatio", "none");
-    set(chart, "style", `height: ${Math.max(1, lanes.length) * tall}px`);
-    const x = (t) => Math.min(1000, Math.max(0, (1000 * (t - from)) / span));
-    const boxes = keyed(chart, shown.map(([call]) => `${call.key}`), () => draw("g", {}, draw("title"), draw("rect", { class: "jx-wait" }), draw("rect")));
+    say(bar.querySelector(".jx-span"), `the last ${seconds(span)}, ${shown.length} of ${calls.length} calls`);
+    const tall = 18;
+    const height = Math.max(1, lanes.length) * tall;
+    set(chart, "height", height + tall);
+    const share = (t) => Math.min(1, Math.max(0, (t - from) / span));
+    const [axis, body] = chart.children;
+    const step = stepOf(span / 5);
+    const ticks = [];
+    for (let back = step; back < span; back += step) ticks.push(back);
+    const lines = keyed(axis, ticks.map((back) => back.toPrecision(6)), () => draw("g", {}, draw("line"), draw("text")));
+    ticks.forEach((back, at) => {
+      const [line, text] = lines[at].children;
+      const x = `${(100 * share(end - back)).toFixed(2)}%`;
+      for (const name of ["x1", "x2"]) set(line, name, x);
+      set(line, "y1", tall - 4);
+      set(line, "y2", height + tall);
+      set(text, "x", x);
+      set(text, "y", 11);
+      say(text, `−${seconds(back)}`);
+    });
+    const wide = chart.clientWidth || 1000;
+    const boxes = keyed(body, shown.map(([call]) => `${call.key}`), () => draw("g", {}, draw("title"), draw("rect", { class: "jx-wait" }), draw("rect"), draw("text")));
     shown.forEach(([call, lane], at) => {
-      const [name, wait, run] = boxes[at].children;
+      const [name, wait, run, label] = boxes[at].children;
       const began = call.began ?? call.ended ?? now;
       const ended = call.ended ?? now;
-      say(name, `${call.method} of ${call.caller}: waited ${seconds(began - call.submitted)}, ${call.began ? `ran ${seconds(ended - began)}` : "has not begun"}${call.failed ? ", failed" : ""}`);
+      const told = call.began ? `ran ${seconds(ended - began)}` : call.ended ? "never began" : "has not begun";
+      say(name, `${call.method} of ${call.caller}: waited ${seconds(began - call.submitted)}, ${told}${call.failed ? ", failed" : ""}`);
       for (const [box, a, b] of [[wait, call.submitted, began], [run, began, call.began ? ended : began]]) {
-        set(box, "x", x(a).toFixed(1));
-        set(box, "width", Math.max(b > a ? 0.8 : 0, x(b) - x(a)).toFixed(1));
-        set(box, "y", lane * tall + 2);
+        set(box, "x", `${(100 * share(a)).toFixed(2)}%`);
+        set(box, "width", `${Math.max(b > a ? 0.1 : 0, 100 * (share(b) - share(a))).toFixed(2)}%`);
+        set(box, "y", (lane + 1) * tall + 2);
         set(box, "height", tall - 4);
       }
-      set(run, "class", call.failed ? "jx-failed" : call.ended ? "jx-ended" : call.began ? "jx-now" : "jx-not-yet");
+      const kind = call.failed ? "jx-failed" : call.ended ? "jx-ended" : call.began ? "jx-now" : "jx-not-yet";
+      set(run, "class", kind);
+      // Its name where there is room for it: in what it ran, else in what it waited.
+      const ran = share(call.began ? ended : began) - share(began);
+      const waited = share(began) - share(call.submitted);
+      const room = 7 * call.method.length + 10;
+      const place = ran * wide > room ? began : waited * wide > room ? call.submitted : null;
+      set(label, "x", `${(100 * share(place ?? 0)).toFixed(2)}%`);
+      set(label, "dx", 5);
+      set(label, "y", (lane + 1) * tall + 13);
+      set(label, "class", place === began && call.began ? "jx-in-run" : "jx-in-wait");
+      say(label, place === null ? "" : call.method);
     });
   },
+
+  bornZoom() {
+    const button = (sign, factor, says) => make("button", { type: "button", class: "jx-toggle", title: says, "aria-label": says, onclick: () => this.zoomBy(factor) }, sign);
+    const legend = [["wait", "waits"], ["ended", "ran"], ["now", "runs"], ["failed", "failed"]].map(([kind, says]) => make("span", { class: `jx-key jx-${kind}` }, says));
+    return make("div", { class: "jx-zoom" }, button("−", 0.5, "farther"), button("+", 2, "closer"), make("span", { class: "jx-span" }), make("span", { class: "jx-space" }), ...legend);
+  },
+
+  bornChart() {
+    const chart = draw("svg", { class: "jx-gantt", width: "100%", role: "img", tabindex: 0, "aria-label": "timeline of the last calls; + and − zoom" }, draw("g", { class: "jx-axis" }), draw("g"));
+    chart.addEventListener("keydown", (event) => {
+      const factor = { "+": 2, "=": 2, "-": 0.5 }[event.key];
+      if (!factor) return;
+      event.stopPropagation();
+      this.zoomBy(factor);
+    });
+    return chart;
+  },
+
+  zoomBy(factor) {
+    this.zoom = Math.min(4096, Math.max(1, this.zoom * factor));
+    this.request();
+  },
 });
+
+// The next of 1, 2, 5, 10, 20, … that is not less.
+function stepOf(least) {
+  const power = 10 ** Math.floor(Math.log10(least));
+  return power * [1, 2, 5, 10].find((each) => each * power >= least * 0.999);
+}
 
 function keyedNote(page) {
   let note = page.querySelector(":scope > .jx-more");

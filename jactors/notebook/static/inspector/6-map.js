@@ -27,17 +27,21 @@ Object.assign(Panel.prototype, {
       const [x2, y2] = places.get(to);
       const [name, path, label] = paths[at].children;
       const bend = x2 > x1 ? (x2 - x1) / 2 : 90;
-      set(path, "d", `M ${x1 + 62} ${y1} C ${x1 + 62 + bend * 0.7} ${y1}, ${x2 - 62 - bend * 0.7} ${y2}, ${x2 - 62} ${y2}`);
+      const far = ranks.get(to) - ranks.get(from);
+      const lift = far > 1 ? 32 + 14 * far : 0; // over what stands between
+      set(path, "d", `M ${x1 + 62} ${y1} C ${x1 + 62 + bend * 0.7} ${y1 - lift}, ${x2 - 62 - bend * 0.7} ${y2 - lift}, ${x2 - 62} ${y2}`);
       set(path, "stroke-width", (1 + 2 * Math.log10(1 + rate)).toFixed(1));
       set(path, "class", rate > 0 ? "jx-edge jx-live" : "jx-edge");
       set(label, "x", (x1 + x2) / 2);
-      set(label, "y", (y1 + y2) / 2 - 4);
+      set(label, "y", (y1 + y2) / 2 - 4 - 0.75 * lift);
       say(label, rate > 0 ? `${number(rate)}/s` : "");
       say(name, `${names.get(from) ?? from} → ${names.get(to) ?? to}: ${number(calls)} calls, ${number(rate)} a second`);
     });
     const boxes = keyed(nodes, [...places.keys()], (id) => {
-      const node = draw("g", { class: "jx-node", tabindex: "0" }, draw("rect", { x: -60, y: -14, width: 120, height: 28, rx: 4 }), draw("text", { "text-anchor": "middle", y: 4 }));
-      node.addEventListener("click", () => names.has(id) && this.look(id));
+      const node = draw("g", { class: "jx-node", tabindex: "0", role: "button" }, draw("title"), draw("rect", { x: -60, y: -14, width: 120, height: 28, rx: 4 }), draw("text", { "text-anchor": "middle", y: 4 }));
+      const look = () => this.actor(id) && this.look(id);
+      node.addEventListener("click", look);
+      node.addEventListener("keydown", (event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), look()));
       return node;
     });
     [...places].forEach(([id, [x, y]], at) => {
@@ -45,6 +49,7 @@ Object.assign(Panel.prototype, {
       set(boxes[at], "transform", `translate(${x} ${y})`);
       set(boxes[at], "data-state", actor?.state ?? "driver");
       const text = names.get(id) ?? id;
+      say(boxes[at].firstChild, actor ? `${text}: ${actor.cls}, ${actor.state}, ${actor.queued} queued` : text);
       say(boxes[at].lastChild, text.length > 17 ? `${text.slice(0, 16)}…` : text);
     });
   },
