@@ -16,6 +16,7 @@ from traitlets import Enum, Float, Int, observe
 
 from jactors import session
 from jactors.actors.decorator import created
+from jactors.errors import JactorsError
 from jactors.notebook import cards
 from jactors.notebook.cell import run
 from jactors.notebook.command import CELL_PARSER, COMMANDS, HelpShown, command, in_order, overview, split
@@ -120,10 +121,16 @@ class ActorMagics(Magics):
 
         As a cell magic, ``%%actor NAME [NAME ...]`` runs the cell in actors: ``%%actor --help`` says more.
         """
-        if cell is not None:
-            self._run_cell(line, cell)
-            return
-        shown = execute(line, magics=self)
+        try:
+            if cell is not None:
+                self._run_cell(line, cell)
+                return
+            shown = execute(line, magics=self)
+        except JactorsError as error:
+            if not hasattr(error, "_render_traceback_"):  # our frames tell the user nothing
+                line = f"{type(error).__name__}: {error}"
+                error._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
+            raise
         if shown is not None:
             display(shown)
 
@@ -135,6 +142,8 @@ class ActorMagics(Magics):
         except ValueError as error:
             raise UsageError(f"%%actor: {error}: {line}") from None
         assert self.shell is not None
+        if chosen.out and not chosen.out.isidentifier():
+            raise UsageError(f"%%actor --out: {chosen.out!r} is no name of a variable")
         parts = [Part(name, find(name, self.shell.user_ns)) for name in dict.fromkeys(chosen.actors)]
         now = None
         if chosen.now:

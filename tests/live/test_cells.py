@@ -249,6 +249,21 @@ def test_where_nobody_can_be_asked_it_says_so(notebook):
     notebook("jactors.kill(mute), jactors.kill(other)")
 
 
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("%%actor one --out 1x\n1", "%%actor --out: '1x' is no name of a variable"),
+        ("%%actor gone\n1", "ActorDiedError: Counter"),
+        ("%actor new Counter(1) --num-cpus 1000", "InsufficientResourcesError: asked for 1000 CPU"),
+    ],
+)
+def test_what_goes_wrong_is_told_without_our_frames(page, code, line):
+    page.run("gone = Counter.remote(); jactors.kill(gone)")
+    outputs = page.run(code)
+    told = printed(outputs, "stderr") or "\n".join(failed(outputs)["traceback"])
+    assert told.startswith((line, f"UsageError: {line}")) and "File " not in told, told
+
+
 def test_it_falls_into_line_and_a_look_does_not(page, tmp_path):
     begun, gate = tmp_path / "begun", tmp_path / "gate"
     page.run(f"ref = one.wait.remote({str(begun)!r}, {str(gate)!r})\nlater = one.add.remote()")

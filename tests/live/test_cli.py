@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -170,13 +173,59 @@ def test_logs_follows_until_the_actor_ends(session, environment):
 # ---------------------------------------------------------------- attach
 
 
-def test_attach_opens_a_console_and_leaving_it_leaves_the_actor_alive(session, counter, run_cli, launcher):
+class Console:
+    """A console on a terminal of its own, and what it has shown there."""
+
+    def __init__(self, environment):
+        self._terminal, theirs = pty.openpty()
+        command = [sys.executable, "-m", "jactors", "attach", "tally"]
+        self._process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            env={**environment, "TERM": "xterm"},
+        )
+        os.close(theirs)
+        self.shown = ""
+
+    def until(self, text):
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.shown:
+            assert time.monotonic() < deadline, self.shown
+            if select.select([self._terminal], [], [], 0.05)[0]:
+                try:
+                    self.shown += os.read(self._terminal, 1 << 16).decode(errors="replace")
+                except OSError:  # it has gone
+                    assert text in self.shown, self.shown
+
+    def type(self, keys):
+        os.write(self._terminal, keys)
+
+    def wait(self):
+        code = self._process.wait(PATIENCE)
+        os.close(self._terminal)
+        return code
+
+
+def test_leaving_a_console_leaves_the_actor_alive(session, counter, environment, launcher):
     if launcher == "spawn":
         pytest.skip("jupyter_client's console application does not pass on a connection file's CurveZMQ keys")
     pytest.importorskip("jupyter_console")
     pid = counter.pid()
-    done = run_cli("attach", "tally", "--simple-prompt", input="print('n is', self.n)\nself.n = 7\nexit\n")
-    assert "n is 1" in done.stdout, done.stdout + done.stderr
+    leaves, closes = Console(environment), Console(environment)  # at once: each takes its time to start
+    for console in (leaves, closes):
+        console.until("In [")
+    leaves.type(b"self.n = 6 + 1; print('n is', self.n)\r")
+    leaves.until("n is 7")
+    leaves.type(b"exit\r")
+    closes.type(b"\x04")
+    closes.until("exit")
+    closes.type(b"y\r")
+    for console in (leaves, closes):
+        console.until("keeping kernel alive")
+        assert console.wait() == 0
     assert (counter.pid(), counter.add()) == (pid, 8)
 
 

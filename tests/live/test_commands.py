@@ -62,7 +62,7 @@ def test_new_makes_an_actor_and_keeps_it_in_a_variable(cells):
         ("new os", ["os is no class of actors, but module"]),
         ("new Counter(1, 2, 3)", ["positional"]),
         ("new Counter(1) --name os", ["the variable os holds a module already", "--as"]),
-        ("new Counter(1) --num-cpus many", ["--num-cpus", "many"]),
+        ("new Counter(1) --num-cpus many", ["--num-cpus", "'many' is no number"]),
         ("new Counter(1) --detached", ["--name"]),
         ("new Counter(1 +)", ["no constructor call"]),
         ("kill", ["which one?"]),

@@ -29,7 +29,10 @@ _PATIENCE = 2.0
 
 def _number(text: str) -> float:
     """Return a number as an option takes it: whole where it is whole."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
     return int(value) if value.is_integer() else value
 
 
