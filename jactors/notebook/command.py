@@ -156,6 +156,8 @@ def overview(default: str) -> str:
             "",
             "%actor SUBCOMMAND --help says more. An actor is named by its name, a variable that holds its handle, or",
             "the beginning of its id. Defaults: %config ActorMagics.",
+            "",
+            CELL_PARSER.format_help().rstrip(),
         ]
     )
 

@@ -16,6 +16,8 @@ class Counter:
 """
 
 
+DEBUG = "%load_ext jactors\n%actor debug c"
+
 BOSS = """
 @jactors.remote
 class Boss:
@@ -41,7 +43,7 @@ def test_a_class_that_is_edited_keeps_its_actor_s_state(open_notebook):
 
 def test_a_breakpoint_is_driven_from_the_cell_that_called(open_notebook):
     text = CLASS.replace("        return self.count", "        breakpoint()\n        return self.count")
-    notebook = open_notebook(text + BOSS, "c.add(40)", "await boss.add.remote(1)")
+    notebook = open_notebook(text + BOSS, "c.add(40)", "await boss.add.remote(1)", "c.add('x')", DEBUG)
     notebook.run(0)
     notebook.run(1, wait=False)
     box = notebook.cell(1).locator(".jp-Stdin-input")
@@ -54,4 +56,9 @@ def test_a_breakpoint_is_driven_from_the_cell_that_called(open_notebook):
     notebook.answer(2, "p self.count")
     notebook.answer(2, "c")
     assert notebook.wait(2).endswith("43")
+    assert "TypeError" in notebook.run(3)
+    notebook.run(4, wait=False)  # post mortem
+    notebook.answer(4, "p n * 3")
+    notebook.answer(4, "q")
+    assert "'xxx'" in notebook.wait(4)
     notebook.screenshot("continued")
