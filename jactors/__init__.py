@@ -20,14 +20,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from jactors import actor, exceptions, util
+from jactors import actor, cloudpickle, exceptions, job_config, runtime_env, util
 from jactors.actors import insight
 from jactors.actors.checkpoints import checkpoint, restore
 from jactors.actors.debug import post_mortem
 from jactors.actors.decorator import remote
 from jactors.actors.generator import DynamicObjectRefGenerator, ObjectRefGenerator
 from jactors.actors.handle import ActorHandle
-from jactors.actors.info import available_resources, cluster_resources, get_gpu_ids, get_runtime_context
+from jactors.actors.info import available_resources, cluster_resources, get_gpu_ids, get_runtime_context, nodes
 from jactors.actors.insight import statistics_of_all as statistics
 from jactors.actors.progress import progress
 from jactors.actors.reload import reload
@@ -57,6 +57,7 @@ __all__ = [
     "available_resources",
     "cancel",
     "checkpoint",
+    "cloudpickle",
     "cluster_resources",
     "exceptions",
     "get",
@@ -68,15 +69,18 @@ __all__ = [
     "inspector",
     "interrupt",
     "is_initialized",
+    "job_config",
     "kill",
     "load_ipython_extension",
     "method",
+    "nodes",
     "post_mortem",
     "progress",
     "put",
     "reload",
     "remote",
     "restore",
+    "runtime_env",
     "shutdown",
     "snapshot",
     "statistics",

@@ -58,8 +58,10 @@ class Ledger:
         Cores to count, if not those of `cores`. Stated larger, cores are shared; smaller, some stay free.
     num_gpus : float, optional
         GPUs to count, if not those of `gpus`. Stated larger than `gpus`, the ids are "0", "1", ...
-    memory : float
-        Bytes to count.
+    memory : float, optional
+        Bytes to count, if not the machine's.
+    machine_memory : float
+        What the machine has, in bytes. It is counted, and shown, from when somebody asks for some.
     resources : Mapping[str, float]
         Custom resources by name.
     """
@@ -71,7 +73,8 @@ class Ledger:
         gpus: Sequence[str],
         num_cpus: float | None = None,
         num_gpus: float | None = None,
-        memory: float = 0,
+        memory: float | None = None,
+        machine_memory: float = 0,
         resources: Mapping[str, float] | None = None,
     ) -> None:
         if num_gpus is not None and num_gpus != int(num_gpus):
@@ -81,8 +84,9 @@ class Ledger:
         #: Those it may choose from; never more than `count` of them are given out.
         self._gpus = list(gpus) if count <= len(gpus) else [str(index) for index in range(count)]
         self._count = count
-        stated = {"CPU": len(cores) if num_cpus is None else num_cpus, "GPU": count, "memory": memory}
+        stated = {"CPU": len(cores) if num_cpus is None else num_cpus, "GPU": count, "memory": memory or 0}
         self._total = _in_parts({**stated, **(resources or {})})
+        self._unasked = _in_parts({"memory": machine_memory}) if memory is None else {}
         self._grants: dict[str, Grant] = {}
         #: What others have, of other ledgers.
         self._shared: dict[str, Grant] = {}
@@ -116,6 +120,8 @@ class Ledger:
             More is asked than exists: says what was asked, what there is, and how to state more.
         """
         for name, asked in _in_parts(demand).items():
+            if name in self._unasked:
+                self._total[name] = self._unasked.pop(name)
             total = self._total.get(name, 0)
             # A fraction above one GPU asks for that many whole ones.
             if asked > total or (name == "GPU" and _whole_gpus(asked) > self._count):

@@ -186,16 +186,27 @@ def cadence(name: str, value: int | str | timedelta) -> tuple[str, float]:
     return kept
 
 
-RAY_ACTOR = anything(
-    "scheduling_strategy placement_group placement_group_bundle_index placement_group_capture_child_tasks _labels "
+#: All are this machine; see `jactors.util.scheduling_strategies`.
+scheduling = checked(
+    lambda value: not isinstance(value, str) or value in ("DEFAULT", "SPREAD"),
+    "{name} is a string that must be 'DEFAULT' or 'SPREAD', or one of jactors.util.scheduling_strategies.",
+)
+PLACE = {"scheduling_strategy": Rule((), scheduling)}
+
+RAY_ACTOR = PLACE | anything(
+    "placement_group placement_group_bundle_index placement_group_capture_child_tasks _labels "
     "label_selector fallback_strategy accelerator_type enable_task_events enable_tensor_transport object_store_memory "
     "_actor_generator_backpressure_num_objects"
 )
-RAY_TASK = anything(
-    "scheduling_strategy placement_group placement_group_bundle_index placement_group_capture_child_tasks _labels "
-    "label_selector fallback_strategy accelerator_type enable_task_events object_store_memory max_calls "
-    "_metadata"
-) | {BACKPRESSURE: Rule((int, NoneType), backpressure)}
+RAY_TASK = (
+    PLACE
+    | anything(
+        "placement_group placement_group_bundle_index placement_group_capture_child_tasks _labels "
+        "label_selector fallback_strategy accelerator_type enable_task_events object_store_memory max_calls "
+        "_metadata"
+    )
+    | {BACKPRESSURE: Rule((int, NoneType), backpressure)}
+)
 RAY_METHOD = {
     **anything("enable_task_events tensor_transport _labels"),
     BACKPRESSURE: Rule((int, NoneType), backpressure),

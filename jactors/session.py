@@ -139,7 +139,7 @@ def _start(options: InitOptions) -> Session:
         "devices": pinning.device_names(gpus),
         "num_cpus": options.num_cpus,
         "num_gpus": options.num_gpus,
-        "memory": options.memory or 0,
+        "memory": options.memory,
         "resources": dict(options.resources),
     }
     succession.write_charter(folder, charter)

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from jactors import registry
 from jactors.commons import Commons
 from jactors.launch import pinning
@@ -109,6 +111,7 @@ def main(path: str, driver_fd: int, driver_pid: int | None) -> None:
         num_cpus=options["num_cpus"],
         num_gpus=options["num_gpus"],
         memory=options["memory"],
+        machine_memory=psutil.virtual_memory().total,
         resources=options["resources"],
     )
     devices = options["devices"] if (options["num_gpus"] or 0) <= len(options["gpus"]) else {}

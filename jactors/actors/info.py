@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import socket
 import warnings
 from typing import Any, NoReturn, TypeVar
 
@@ -22,7 +23,11 @@ __all__ = [
     "exit_actor",
     "get_gpu_ids",
     "get_runtime_context",
+    "nodes",
 ]
+
+#: The address of the only node: whoever wants to be connected to is on this machine.
+LOOPBACK = "127.0.0.1"
 
 
 def get_gpu_ids() -> list[int | str]:
@@ -41,6 +46,23 @@ def available_resources() -> dict[str, float]:
     """Return what is free now; what is used up is not in it, as in Ray."""
     available: dict[str, float] = session.current().watch.request("resources")["available"]
     return available
+
+
+def nodes() -> list[dict[str, Any]]:
+    """Return the one node there is, this machine, with Ray's keys."""
+    node_id = session.current().id
+    return [
+        {
+            "NodeID": node_id,
+            "Alive": True,
+            "NodeManagerAddress": LOOPBACK,
+            "NodeManagerHostname": socket.gethostname(),
+            "NodeName": LOOPBACK,
+            "Resources": cluster_resources(),
+            "Labels": {"ray.io/node-id": node_id},
+            "alive": True,
+        }
+    ]
 
 
 def exit_actor() -> NoReturn:

@@ -8,7 +8,7 @@ the supervisor. It needs no server and no dashboard, and never starts a session 
 
 from __future__ import annotations
 
-from jactors.util import actor_group, queue, state
+from jactors.util import actor_group, queue, scheduling_strategies, state
 from jactors.util.iterate import as_completed, map_unordered
 from jactors.util.names import list_named_actors
 from jactors.util.pool import ActorPool
@@ -25,5 +25,6 @@ __all__ = [
     "map_unordered",
     "queue",
     "register_serializer",
+    "scheduling_strategies",
     "state",
 ]

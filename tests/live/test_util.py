@@ -633,3 +633,15 @@ def test_context_of_a_driver(session):
     assert here.get_task_function_name() is None
     with pytest.warns(DeprecationWarning, match="actor_id"):
         assert here.actor_id is None
+
+
+def test_the_only_node_is_this_machine(session):
+    (node,) = jactors.nodes()
+    here = jactors.get_runtime_context().get_node_id()
+    assert node["Alive"] and node["NodeID"] == here and node["Resources"]["CPU"] == 4
+    on_it = Worker.options(
+        scheduling_strategy=util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
+    )
+    assert jactors.get(on_it.remote().double.remote(2)) == 4
+    with pytest.raises(jactors.exceptions.ActorUnschedulableError, match=f"only one, and its id is '{here}'"):
+        util.scheduling_strategies.NodeAffinitySchedulingStrategy("elsewhere", soft=False)

@@ -34,6 +34,8 @@ STOREYS = {
     "jactors.rules": 0,
     "jactors.trace": 0,
     "jactors.vitals": 0,
+    "jactors.cloudpickle": 0,  # Ray's place for it
+    "jactors.runtime_env": 1,  # Ray's place for it
     "jactors.errors": 1,
     "jactors.exceptions": 2,  # Ray's names for errors
     "jactors.options": 2,
@@ -84,7 +86,7 @@ LANDLORDS = {
     "ipykernel": ("jactors.kernel",),
     "jupyter_client": ("jactors.wire", "jactors.kernel", "jactors.launch"),
     "jupyter_client.provisioning": ("jactors.launch",),
-    "cloudpickle": ("jactors.wire.pack",),
+    "cloudpickle": ("jactors.wire.pack", "jactors.cloudpickle"),
     "dill": ("jactors.objects.checkpoint",),
     "ipywidgets": ("jactors.notebook",),
     "tqdm": ("jactors.actors.progress",),

@@ -39,6 +39,16 @@ def test_available_omits_what_is_all_taken():
     assert ledger.total() == {"CPU": 4.0, "GPU": 2.0}
 
 
+def test_memory_of_the_machine_is_counted_from_when_somebody_asks_for_some():
+    ledger = machine(cores=1, gpus=0, machine_memory=2**30)
+    assert ledger.total() == {"CPU": 1.0}
+    assert ledger.reserve("a", {"memory": 2.0**29}) is not None
+    assert ledger.available() == {"CPU": 1.0, "memory": 2.0**29}
+    assert ledger.reserve("b", {"memory": 2.0**29 + 1}) is None
+    with pytest.raises(InsufficientResourcesError, match="has 0 bytes in total"):
+        machine(memory=0, machine_memory=2**30).check({"memory": 1.0})
+
+
 # ---- cores
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jactors.options import ActorOptions, InitOptions, MethodOptions
+from jactors.runtime_env import RuntimeEnv
 
 actor = ActorOptions.parse
 method = MethodOptions.parse
@@ -192,6 +193,19 @@ RAY_ONLY = {
     "enable_tensor_transport": True,
     "_actor_generator_backpressure_num_objects": 3,
 }
+
+
+def test_an_unknown_scheduling_strategy_is_refused():
+    with pytest.raises(ValueError, match=r"'DEFAULT' or 'SPREAD'.*Received 'PACK'"):
+        actor({"scheduling_strategy": "PACK"})
+
+
+def test_a_runtime_env_is_a_checked_dict():
+    env = RuntimeEnv(env_vars={"SEED": "1"}, pip=None)
+    assert env == env.to_dict() == pickle.loads(pickle.dumps(env)) == {"env_vars": {"SEED": "1"}}
+    assert actor({"runtime_env": env}).environment == {"SEED": "1"}
+    with pytest.raises(ValueError, match="Did you mean 'env_vars'"):
+        RuntimeEnv(env_var={"SEED": "1"})
 
 
 def test_rays_cluster_options_are_kept_aside():
