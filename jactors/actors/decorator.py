@@ -307,5 +307,6 @@ def handle_of(record: dict[str, Any]) -> ActorHandle[Any]:
 
 def _no_inheritance(name: str) -> ActorClassInheritanceError:
     return ActorClassInheritanceError(
-        f"Inheriting from the actor class {name!r} is not supported: inherit from the plain class, then decorate"
+        f"Inheriting from actor classes is not currently supported, and {name} is one: inherit from the plain class, "
+        "then decorate"
     )

@@ -221,16 +221,19 @@ class _QueueActor:
     def qsize(self) -> int:
         return self._queue.qsize()
 
+    def empty(self) -> bool:
+        return self._queue.empty()
+
     def full(self) -> bool:
         return self._queue.full()
 
-    async def put(self, item: Any, timeout: float | None) -> None:  # noqa: ASYNC109
+    async def put(self, item: Any, timeout: float | None = None) -> None:  # noqa: ASYNC109
         try:
             await asyncio.wait_for(self._queue.put(item), timeout)
         except TimeoutError:
             raise Full from None
 
-    async def get(self, timeout: float | None) -> Any:  # noqa: ASYNC109
+    async def get(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109
         try:
             return await asyncio.wait_for(self._queue.get(), timeout)
         except TimeoutError:
