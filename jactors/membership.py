@@ -270,6 +270,7 @@ class Session:
         """Return what a new process starts from: this one as it stands, and what the options add."""
         return {
             "driver_namespace": self.namespace,
+            "driver_lifetime": self.defaults.default_actor_lifetime,
             "env": dict(os.environ),
             "user_env": {**self.defaults.environment, **options.environment},
             "cwd": options.cwd or self.defaults.cwd or str(Path.cwd()),

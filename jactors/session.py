@@ -217,14 +217,17 @@ def _await_supervisor(folder: Path) -> None:
         time.sleep(0.01)
 
 
-def join(folder: Path, *, namespace: str) -> None:
-    """Be an actor of the session in `folder`: connects when first something of it is used."""
+def join(folder: Path, *, namespace: str, lifetime: str | None = None) -> None:
+    """Be an actor of the session in `folder`: connects when first something of it is used.
+
+    `namespace` and `lifetime` are the driver's, for the actors that this one makes.
+    """
     global _joining  # noqa: PLW0603 - see `current`
-    _joining = (folder, namespace)
+    _joining = (folder, namespace, InitOptions.parse({"default_actor_lifetime": lifetime}))
     blocks.bind(places.shared_dir(folder.name))
 
 
-_joining: tuple[Path, str] | None = None
+_joining: tuple[Path, str, InitOptions] | None = None
 
 
 def is_initialized() -> bool:
@@ -251,9 +254,9 @@ def current() -> Session:
         return session
     with _starting:
         if _session is None and _joining is not None:
-            folder, namespace = _joining
+            folder, namespace, defaults = _joining
             told = json.loads(places.read_private(folder / "supervisor"))
-            _session = Session(folder, connect(told["address"]), namespace=namespace, defaults=InitOptions())
+            _session = Session(folder, connect(told["address"]), namespace=namespace, defaults=defaults)
         elif _session is None:
             if os.environ.get("JACTORS_ENABLE_AUTO_CONNECT", "1") == "0":
                 raise JactorsError(

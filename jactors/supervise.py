@@ -55,6 +55,7 @@ class _Births:
             class_name=request["class_name"],
             name=request.get("name"),
             namespace=request["driver_namespace"],
+            lifetime=request["driver_lifetime"],
             session=actor.session,
             session_dir=str(actor.folder),
             incarnation=actor.life.incarnation,

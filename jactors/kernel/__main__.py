@@ -294,7 +294,7 @@ def main(spec: LaunchSpec) -> int:
         sizes=tuple(creation.sizes.items()),
     )
     set_current_actor(identity)
-    session.join(Path(spec.session_dir), namespace=spec.namespace)
+    session.join(Path(spec.session_dir), namespace=spec.namespace, lifetime=spec.lifetime)
     if spec.hang_timeout is not None:
         Pulse(
             spec.supervisor,

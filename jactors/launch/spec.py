@@ -23,6 +23,8 @@ class LaunchSpec:
     class_name: str
     name: str | None
     namespace: str
+    #: Of the actors that it makes and says nothing about; None: "non_detached".
+    lifetime: str | None
     session: str
     session_dir: str
     incarnation: int

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from jactors.util import actor_group, queue, scheduling_strategies, state
 from jactors.util.iterate import as_completed, map_unordered
-from jactors.util.names import list_named_actors
+from jactors.util.names import get_node_ip_address, list_named_actors
 from jactors.util.pool import ActorPool
 from jactors.util.serializability import inspect_serializability
 from jactors.util.serializers import deregister_serializer, register_serializer
@@ -20,6 +20,7 @@ __all__ = [
     "actor_group",
     "as_completed",
     "deregister_serializer",
+    "get_node_ip_address",
     "inspect_serializability",
     "list_named_actors",
     "map_unordered",

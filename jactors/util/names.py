@@ -1,12 +1,18 @@
-"""`list_named_actors`: who can be asked for with `get_actor`."""
+"""`list_named_actors`: who can be asked for with `get_actor`; and under which address this machine is found."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from jactors import registry, session
+from jactors.actors.info import LOOPBACK
 
-__all__ = ["list_named_actors"]
+__all__ = ["get_node_ip_address", "list_named_actors"]
+
+
+def get_node_ip_address() -> str:
+    """Return the address at which actors find a server of this one: all are on this machine, so the loopback's."""
+    return LOOPBACK
 
 
 def list_named_actors(all_namespaces: bool = False) -> list[Any]:  # noqa: FBT001, FBT002 - Ray's signature

@@ -7,14 +7,14 @@ server, no dashboard. Where there is no session, there are no actors: looking st
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from jactors import session
-from jactors.actors.taskpool import TASK, Attempt, has_pool, pool_of
 from jactors.errors import JactorsError
 from jactors.links import death_of
+from jactors.util.tasks import rows
 
 __all__ = [
     "ActorState",
@@ -27,7 +27,14 @@ __all__ = [
 ]
 
 _STATES = ("DEPENDENCIES_UNREADY", "PENDING_CREATION", "ALIVE", "RESTARTING", "DEAD")
-_TASK_STATES = ("PENDING_ARGS_AVAIL", "PENDING_NODE_ASSIGNMENT", "SUBMITTED_TO_WORKER")
+_TASK_STATES = (
+    "PENDING_ARGS_AVAIL",
+    "PENDING_NODE_ASSIGNMENT",
+    "SUBMITTED_TO_WORKER",
+    "RUNNING",
+    "FINISHED",
+    "FAILED",
+)
 
 #: Entries that are returned unless `limit` says otherwise.
 _LIMIT = 100
@@ -107,14 +114,14 @@ class ActorState(_State):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskState(_State):
-    """One call that has not ended."""
+    """One call."""
 
     #: 48 hex digits: ``ref.task_id().hex()``.
     task_id: str = _column()
     #: ``Counter.add``.
     name: str = _column()
     #: PENDING_ARGS_AVAIL: an argument is not there; PENDING_NODE_ASSIGNMENT: waits in this process;
-    #: SUBMITTED_TO_WORKER: runs, or waits in the actor.
+    #: SUBMITTED_TO_WORKER: waits in the actor, or its result is on its way; RUNNING; FINISHED; FAILED.
     state: str = _column(one_of=_TASK_STATES)
     job_id: str = _column()
     #: "" where it is a task.
@@ -203,10 +210,12 @@ def list_tasks(
     raise_on_missing_output: bool = True,  # noqa: FBT001, FBT002
     _explain: bool = False,  # noqa: FBT001, FBT002
 ) -> list[TaskState]:
-    """Return the calls that this process has submitted and that have not ended.
+    """Return the calls of this session, in the order of submission.
 
-    Those of other processes, and those that have ended, are not recorded anywhere. The order is
-    that of submission.
+    Those that this process has submitted and that have not ended, and what living actors say of
+    theirs, whoever has submitted them: what waits, what runs, and of what has ended the last 200 an
+    actor. One that is stopped or holds the interpreter says nothing, and a dead one's are gone.
+    Tasks are this process' own that have not ended.
 
     Parameters
     ----------
@@ -222,7 +231,8 @@ def list_tasks(
     """
     wanted = _filters(TaskState, filters)
     _check_address(address)
-    return _chosen(_tasks(), wanted, limit)
+    here = session.current().id if session.is_initialized() else ""
+    return _chosen((TaskState(job_id=here, node_id=here, **row) for row in rows(timeout)), wanted, limit)
 
 
 # ---------------------------------------------------------------------- what is there
@@ -284,40 +294,6 @@ def _actor_state(told: dict[str, Any], *, detail: bool) -> ActorState:
         placement_group_id=None,
         **more,
     )
-
-
-def _tasks() -> Iterator[TaskState]:
-    if not session.is_initialized():
-        return
-    here = session.current()
-    told = here.links.told
-    found: list[tuple[int, dict[str, Any]]] = []
-    for actor_id, call, sent in here.links.calls():
-        if not isinstance(call, Attempt):  # which is one run of a task
-            method = f"{told.get(actor_id, {}).get('class_name', 'actor')}.{call.method}"
-            state = _task_state(ready=not call.blocked, sent=sent)
-            names = {"name": call.name or method, "func_or_class_name": method}
-            found.append((call.number, {**names, "state": state, "actor_id": actor_id, "type": "ACTOR_TASK"}))
-    for task, worker, ready in pool_of(here).tasks() if has_pool(here) else ():
-        names = {"name": task.name, "func_or_class_name": task.function}
-        state = _task_state(ready=ready, sent=bool(worker))
-        found.append(
-            (task.call.number, {**names, "state": state, "actor_id": "", "worker": worker, "type": "NORMAL_TASK"})
-        )
-    for number, columns in sorted(found, key=lambda each: each[0] & ~TASK):
-        worker = columns.pop("worker", columns["actor_id"])
-        yield TaskState(
-            task_id=f"{here.process}{number:016x}",
-            job_id=here.id,
-            node_id=here.id,
-            worker_pid=told.get(worker, {}).get("pid") or 0,
-            **columns,
-        )
-
-
-def _task_state(*, ready: bool, sent: bool) -> str:
-    waiting = "PENDING_NODE_ASSIGNMENT" if ready else "PENDING_ARGS_AVAIL"
-    return "SUBMITTED_TO_WORKER" if sent else waiting
 
 
 # ---------------------------------------------------------------------- filters

@@ -302,14 +302,15 @@ def test_all_actors_of_a_driver_can_be_detached(run):
         @jactors.remote
         class A:
             def one(self): return 1
+            def make(self): return A.options(name="made").remote().one()  # of the driver's lifetime too
         job = JobConfig(ray_namespace="detached", default_actor_lifetime="detached")
         session = jactors.init(INIT, job_config=job)["address"]
         a, b = A.options(name="keeper").remote(), A.options(name="b", lifetime="non_detached").remote()
-        print(a.one(), b.one(), jactors.get_runtime_context().namespace)
+        print(a.make(), b.one(), jactors.get_runtime_context().namespace)
         """
     )
     assert (code, out) == (0, "1 1 detached\n"), err
-    assert registry.names(SPACE) == [(SPACE, "keeper")]
+    assert registry.names(SPACE) == [(SPACE, "keeper"), (SPACE, "made")]
     assert jactors.get_actor("keeper", SPACE).one() == 1
 
 

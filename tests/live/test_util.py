@@ -45,6 +45,12 @@ class Worker:
         until_exists(path)
         return str(path)
 
+    def ask(self, other, path):
+        """Have another hold; returns the id of that call."""
+        ref = other.hold.remote(path)
+        jactors.get(ref)
+        return ref.task_id().hex()
+
     def drain(self, jobs, n):
         return [jobs.get(timeout=TIMEOUT) for _ in range(n)]
 
@@ -541,24 +547,44 @@ def test_another_sessions_address_is_refused(session):
     assert state.list_actors(address="auto") == state.list_actors(address=session["address"])
 
 
-def test_list_tasks_has_the_calls_that_have_not_ended(session, tmp_path):
+def test_list_tasks_has_the_calls_of_the_session_and_where_they_are(session, tmp_path):
     one, other = Worker.remote(), Worker.remote()
     held = one.hold.remote(tmp_path / "gate")
     until_exists(tmp_path / "gate.runs")
     needs = other.double.remote(held)
     behind = [one.double.remote(i) for i in range(500)]
-    mine = [("actor_id", "!=", "0" * 32)]
-    found = state.list_tasks(filters=mine, limit=1000)
-    assert [each.task_id for each in found] == [ref.task_id().hex() for ref in (held, needs, *behind)]
-    assert (found[0].name, found[0].state, found[0].type) == ("Worker.hold", "SUBMITTED_TO_WORKER", "ACTOR_TASK")
-    assert found[1].state == "PENDING_ARGS_AVAIL"
+
+    def listed(actor, *filters):
+        return state.list_tasks(filters=[("actor_id", "=", actor._actor_id.hex()), *filters], limit=1000)
+
+    found = listed(one)
+    assert [each.task_id for each in found] == [ref.task_id().hex() for ref in (held, *behind)]
+    assert (found[0].name, found[0].state, found[0].type) == ("Worker.hold", "RUNNING", "ACTOR_TASK")
     assert found[-1].state == "PENDING_NODE_ASSIGNMENT"
+    assert listed(other)[0].state == "PENDING_ARGS_AVAIL"
     assert len(state.list_tasks()) == 100
-    assert [each.actor_id for each in state.list_tasks(filters=[("name", "=", "worker.HOLD")])] == [one._actor_id.hex()]
+    assert [each.state for each in listed(one, ("name", "=", "worker.HOLD"))] == ["RUNNING"]
     (tmp_path / "gate").touch()
     jactors.get(behind, timeout=TIMEOUT)
     jactors.get(needs, timeout=TIMEOUT)
-    assert state.list_tasks() == []
+    with pytest.raises(ValueError):
+        jactors.get(other.boom.remote(1), timeout=TIMEOUT)
+    assert [(each.name, each.state) for each in listed(other)] == [
+        ("Worker.double", "FINISHED"),
+        ("Worker.boom", "FAILED"),
+    ]
+    assert len(listed(one, ("state", "=", "finished"))) == 200  # the last ones
+
+
+def test_list_tasks_has_what_an_actor_has_asked_of_another(session, tmp_path):
+    asked, asking = Worker.remote(), Worker.remote()
+    ref = asking.ask.remote(asked, tmp_path / "gate")
+    until_exists(tmp_path / "gate.runs")
+    found = {each.actor_id: each for each in state.list_tasks(filters=[("state", "=", "RUNNING")])}
+    inner, outer = found[asked._actor_id.hex()], found[asking._actor_id.hex()]
+    assert (inner.name, outer.name, outer.task_id) == ("Worker.hold", "Worker.ask", ref.task_id().hex())
+    (tmp_path / "gate").touch()
+    assert inner.task_id == jactors.get(ref, timeout=TIMEOUT)
 
 
 def test_looking_starts_no_session(environment):
@@ -638,6 +664,7 @@ def test_context_of_a_driver(session):
 def test_the_only_node_is_this_machine(session):
     (node,) = jactors.nodes()
     here = jactors.get_runtime_context().get_node_id()
+    assert node["NodeManagerAddress"] == util.get_node_ip_address() == "127.0.0.1"
     assert node["Alive"] and node["NodeID"] == here and node["Resources"]["CPU"] == 4
     on_it = Worker.options(
         scheduling_strategy=util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
