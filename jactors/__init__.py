@@ -36,9 +36,12 @@ from jactors.actors.timeline import timeline
 from jactors.actors.typed import typed
 from jactors.actors.verbs import cancel, get, get_actor, interrupt, kill, put, wait
 from jactors.context import current_actor
-from jactors.ids import ActorID, JobID, NodeID, ObjectID, TaskID
+from jactors.ids import ActorID, JobID, NodeID, TaskID
 from jactors.objects.refs import ObjectRef
 from jactors.session import init, is_initialized, shutdown
+
+#: Ray's old name for it.
+ObjectID = ObjectRef
 
 __version__ = "0.1.0"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import weakref
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar, overload
@@ -14,6 +13,7 @@ from jactors.actors.handle import ActorHandle, Home, remember, revive
 from jactors.actors.shape import ClassShape
 from jactors.actors.source import sources_of
 from jactors.actors.tasks import RemoteFunction
+from jactors.actors.weight import check_weight
 from jactors.errors import ActorAlreadyExistsError, ActorClassInheritanceError
 from jactors.ids import ActorID
 from jactors.objects.luggage import Held, packing
@@ -28,11 +28,6 @@ T = TypeVar("T")
 
 #: Told of each handle that makes an actor; see `jactors.notebook.rerun`.
 created: list[Callable[[ActorHandle[Any]], None]] = []
-
-log = logging.getLogger("jactors")
-
-#: Bytes from which a pickled class is warned of, and refused, as in Ray.
-_LARGE, _TOO_LARGE = 10**7, 10**8
 
 
 class Decorator(Protocol):
@@ -86,14 +81,13 @@ def _check_names(options: dict[str, Any]) -> None:
     """Refuse at once what is an option neither of actors nor of tasks, or has a wrong value for both."""
     try:
         ActorOptions.parse(options)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError) as of_actors:
         try:
             TaskOptions.parse(options, generator=True)
-        except (TypeError, ValueError):
-            pass
-        else:
-            return
-        raise
+        except (TypeError, ValueError) as of_tasks:
+            # Who knows the name says what is wrong with its value.
+            foreign, unheard = (str(error).startswith("Invalid option keyword") for error in (of_actors, of_tasks))
+            raise (of_tasks if foreign and not unheard else of_actors) from None
 
 
 def _yields(function: Any) -> bool:
@@ -270,18 +264,7 @@ class ActorClass(Generic[T]):
         if self._pickle is None:
             with packing() as self._luggage:
                 pickled = pack.dumps_inband(self._class, what=f"the class {self._class.__name__}")
-            if len(pickled) > _TOO_LARGE:
-                raise ValueError(
-                    f"The actor {self._class.__name__} is too large ({len(pickled)} bytes > {_TOO_LARGE}): it captures "
-                    "large objects; pass them to __init__, or put() them and pass the ref"
-                )
-            if len(pickled) > _LARGE:
-                log.warning(
-                    "The actor %s is very large (%d bytes): each of its actors reads that anew; it captures large "
-                    "objects: pass them to __init__, or put() them and pass the ref",
-                    self._class.__name__,
-                    len(pickled),
-                )
+            check_weight(f"The actor {self._class.__name__}", pickled, "pass them to __init__")
             self._sources = sources_of(self._class)
             self._pickle = pickled
         return self._pickle

@@ -12,6 +12,7 @@ from jactors.actors.generator import ObjectRefGenerator, collected
 from jactors.actors.handle import STREAM
 from jactors.actors.shape import MethodShape
 from jactors.actors.taskpool import TASK, Task, pool_of
+from jactors.actors.weight import check_weight
 from jactors.objects.luggage import Held, packing
 from jactors.objects.refs import ObjectRef
 from jactors.objects.store import Entry
@@ -117,7 +118,9 @@ class RemoteFunction:
     def _pickled(self) -> bytes:
         if self._pickle is None:
             with packing() as self._luggage:
-                self._pickle = pack.dumps_inband(self._function, what=f"the function {self._function.__name__}")
+                pickled = pack.dumps_inband(self._function, what=f"the function {self._function.__name__}")
+            check_weight(f"The remote function {self._function.__qualname__}", pickled, "pass them as arguments")
+            self._pickle = pickled
         return self._pickle
 
     def __repr__(self) -> str:

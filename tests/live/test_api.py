@@ -255,10 +255,10 @@ def test_class_is_pickled_once(session):
 
 
 def test_a_class_that_captures_much_is_warned_of_and_one_that_captures_too_much_refused(monkeypatch, caplog):
-    from jactors.actors import decorator
+    from jactors.actors import weight
 
-    monkeypatch.setattr(decorator, "_LARGE", 10_000)
-    monkeypatch.setattr(decorator, "_TOO_LARGE", 100_000)
+    monkeypatch.setattr(weight, "_LARGE", 10_000)
+    monkeypatch.setattr(weight, "_TOO_LARGE", 100_000)
 
     def capturing(size):
         data = bytes(size)
@@ -275,6 +275,14 @@ def test_a_class_that_captures_much_is_warned_of_and_one_that_captures_too_much_
     assert "The actor Greedy is very large" in caplog.text and "put()" in caplog.text
     with pytest.raises(ValueError, match=r"The actor Greedy is too large.*put\(\)"):
         capturing(200_000).remote()
+    data = bytes(200_000)
+    with pytest.raises(ValueError, match=r"The remote function .*greedy is too large.*put\(\)"):
+
+        @jactors.remote
+        def greedy():
+            return len(data)
+
+        greedy._pickled()
 
 
 # ---------------------------------------------------------------- 2. methods and handles

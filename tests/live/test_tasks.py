@@ -640,6 +640,11 @@ def test_bad_values_of_options(options, text):
         double.options(**options)
 
 
+def test_a_decorator_says_what_is_wrong_with_a_value_where_actors_do_not_know_the_name():
+    with pytest.raises(TypeError, match=r"The type of keyword 'max_retries' must be \(int, None\)"):
+        jactors.remote(max_retries=0.5)
+
+
 def test_a_coroutine_function_is_refused():
     with pytest.raises(ValueError, match=r"'async def' should not be used for remote tasks"):
 

@@ -605,6 +605,7 @@ def test_refs_job_and_call_site(workers):
     assert ref.job_id().hex() == jactors.get_runtime_context().get_job_id()
     assert isinstance(ref.job_id(), jactors.JobID) and ref.call_site() == ""
     assert jactors.ObjectRef[int]  # for annotations
+    assert jactors.ObjectID is jactors.ObjectRef
     assert pickle.loads(pickle.dumps(ref)) == ref
 
 
