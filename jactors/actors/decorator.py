@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar, overload
 
 from jactors import registry, session
+from jactors.actors import lobby
 from jactors.actors.arguments import pack_arguments
+from jactors.actors.condition import state_of
 from jactors.actors.handle import ActorHandle, Home, remember, revive
 from jactors.actors.shape import ClassShape
 from jactors.actors.source import sources_of
@@ -238,10 +240,12 @@ class ActorClass(Generic[T]):
         )
         hold = here.holds.born(actor_id, record["address"])
         try:
-            here.spawn(actor_id=actor_id, creation=creation, options=options, luggage=luggage)
+            told = here.spawn(actor_id=actor_id, creation=creation, options=options, luggage=luggage)
         except BaseException:
             here.links.forget(actor_id)
             raise
+        if state_of(told) == "pending":
+            lobby.enter(here, actor_id)
         home = remember(
             Home(
                 actor_id=actor_id,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import abc
 import functools
 import os
+import queue
 import signal
 import time
 
 import pytest
 
 import jactors
+from jactors.actors import lobby
 from jactors.util.actor_group import ActorGroup
 from tests.live.conftest import gone, until_exists
 
@@ -103,14 +105,20 @@ def test_actors_that_ask_for_nothing_run_where_all_is_taken(session):
     died(all_cores)
 
 
-def test_an_actor_that_waits_keeps_its_resources(session, tmp_path):
+def test_an_actor_that_waits_keeps_its_resources(session, tmp_path, monkeypatch):
     """RAY_API 1: Lifetime resources are not released while the actor blocks in `get`; those of tasks are."""
     holder, other = Actor.options(num_gpus=3).remote(), Actor.remote()
     held = other.wait_for.remote(tmp_path / "gate")
     waits = holder.get.remote([held])
     until_exists(tmp_path / "gate.runs")
+    said = queue.Queue()
+    monkeypatch.setattr(lobby, "PATIENCE", 0)
+    monkeypatch.setattr(lobby.log, "warning", lambda text, *values: said.put(text % values))
     pending = Actor.options(num_gpus=2).remote()
     ref = pending.pid.remote()
+    assert f"not started yet, and calls of it wait: Plain {pending._actor_id.hex()[:8]} waits for 2 GPU" in said.get(
+        timeout=TIMEOUT
+    )
     assert jactors.wait([ref], timeout=0.2)[0] == [] and jactors.available_resources()["GPU"] == 1
     (tmp_path / "gate").touch()
     assert got(waits) == "waited"
