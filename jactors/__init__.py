@@ -20,7 +20,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from jactors import actor, cloudpickle, exceptions, job_config, runtime_env, util
+from jactors import actor, cloudpickle, exceptions, runtime_env, util
 from jactors.actors import insight
 from jactors.actors.checkpoints import checkpoint, restore
 from jactors.actors.debug import post_mortem
@@ -72,7 +72,6 @@ __all__ = [
     "inspector",
     "interrupt",
     "is_initialized",
-    "job_config",
     "kill",
     "load_ipython_extension",
     "method",
