@@ -283,6 +283,8 @@ def step(life: Life, event: Event) -> tuple[Life, tuple[Instruction, ...]]:
             return replace(life, intent=intent), ()
         case Overdue(seconds) if life.state is State.STARTING:
             return replace(life, overdue=seconds, for_good=True), (KillProcess(),)
+        case Kill(for_good=False) if life.state is State.PENDING and _may_restart(life):
+            return replace(life, restarts=life.restarts + 1), (Announce(),)  # a crash, of what has not begun
         case Kill(reason=reason, for_good=for_good):
             life = replace(life, killed=reason, for_good=life.for_good or for_good)
             if life.state is State.PENDING or (life.state is State.RESTARTING and life.for_good):
@@ -308,6 +310,10 @@ def step(life: Life, event: Event) -> tuple[Life, tuple[Instruction, ...]]:
             return life, ()
 
 
+def _may_restart(life: Life) -> bool:
+    return life.max_restarts < 0 or life.restarts < life.max_restarts
+
+
 def _start(life: Life) -> tuple[Life, tuple[Instruction, ...]]:
     life = replace(life, state=State.STARTING, incarnation=life.incarnation + 1, killed=None, hung=None, oom=False)
     return life, (Launch(), Announce())
@@ -318,7 +324,7 @@ def _inherit(life: Life, reason: str) -> tuple[Life, tuple[Instruction, ...]]:
     if not life.incarnation:  # it has never run
         return replace(life, state=State.PENDING), (Announce(),)
     life = replace(life, killed=reason)
-    if 0 <= life.max_restarts <= life.restarts:
+    if not _may_restart(life):
         return replace(life, state=State.DEAD), (Bury(), Announce())
     return replace(life, state=State.PENDING, restarts=life.restarts + 1, stillborn=0), (Announce(),)
 

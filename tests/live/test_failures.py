@@ -539,12 +539,15 @@ def test_how_it_ends_runs_what_it_should(session, tmp_path):
 def test_kill_of_a_pending_actor(session):
     holder = Risky.options(num_gpus=4).remote()
     holder.ok()
-    waits = Risky.options(num_gpus=1).remote()
-    ref = waits.ok.remote()
+    waits, again = Risky.options(num_gpus=1).remote(), Risky.options(num_gpus=1, max_restarts=1).remote()
+    ref, later = waits.ok.remote(), again.ok.remote()
+    jactors.kill(again, no_restart=False)
     jactors.kill(waits)
     assert "never ran" in str(error_of(ref, exceptions.ActorDiedError))
     assert "never ran" in str(error_of(waits.ok.remote(), exceptions.ActorDiedError))
     jactors.kill(holder)
+    assert jactors.get([later, again.ok.remote()], timeout=TIMEOUT)  # it has begun after all
+    jactors.kill(again)
 
 
 def test_kill_during_the_start(session):

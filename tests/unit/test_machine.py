@@ -56,7 +56,7 @@ TABLE = {
     (P, GRANTED): (S, START),
     (P, EXITED): (R, AGAIN),  # cannot be: there is no process
     (P, KILL): (D, (Bury(), Announce())),
-    (P, CRASH): (D, (Bury(), Announce())),
+    (P, CRASH): (P, (Announce(),)),  # uses up the restart that is left
     (S, ALIVE): (A, (Announce(),)),
     (S, EXITED): (R, AGAIN),
     (S, KILL): (S, (KillProcess(),)),
@@ -120,6 +120,13 @@ def test_restarts_are_so_many_and_no_more(allowed):
         life, _ = step(life, ALIVE)
     life, instructions = step(life, EXITED)
     assert (life.state, life.restarts, instructions) == (D, allowed, END)
+
+
+def test_a_kill_that_may_restart_uses_one_up_before_the_first_start_too():
+    life, _ = after(CRASH, max_restarts=1)
+    assert (life.state, life.restarts, life.killed, step(life, GRANTED)[0].state) == (P, 1, None, S)
+    life, instructions = after(CRASH, CRASH, max_restarts=1)
+    assert (life.state, life.killed, instructions) == (D, "you", (Bury(), Announce()))
 
 
 def test_restarts_without_limit():
