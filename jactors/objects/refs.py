@@ -148,8 +148,11 @@ class ObjectRef(Generic[T_co]):
         return future
 
     def as_future(self) -> asyncio.Future[T_co]:
-        """Return an `asyncio.Future` of the value, for the running loop, which rebuilds it in its own thread."""
-        loop, entry = asyncio.get_running_loop(), self._entry
+        """Return an `asyncio.Future` of the value, for the running loop, which rebuilds it in its own thread.
+
+        Where none runs, for the one that is set and will: ``loop.run_until_complete(ref.as_future())``.
+        """
+        loop, entry = asyncio.get_event_loop(), self._entry
         future: asyncio.Future[T_co] = loop.create_future()
 
         def settle() -> None:

@@ -621,6 +621,17 @@ def test_ref_as_future_that_is_cancelled_does_not_poison_the_ref(workers, tmp_pa
     assert asyncio.run(main()) == str(tmp_path / "gate")
 
 
+def test_ref_as_future_of_a_loop_that_does_not_run_yet(workers):
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        futures = [workers[0].double.remote(n).as_future() for n in (1, 2)]
+        assert loop.run_until_complete(asyncio.wait_for(asyncio.gather(*futures), TIMEOUT)) == [2, 4]
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
 @pytest.mark.parametrize("done", [False, True])
 def test_an_awaited_call_that_raised_stop_iteration_says_so(workers, done):
     async def main():
