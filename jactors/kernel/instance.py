@@ -17,6 +17,7 @@ from jactors.errors import ActorExit
 from jactors.kernel.incoming import STREAM, Incoming, Outcome
 from jactors.kernel.interrupts import Interrupts, steps
 from jactors.objects.luggage import packing
+from jactors.objects.refs import ObjectRef
 from jactors.wire import failure, pack
 from jactors.wire.creation import Creation, Slot
 from jactors.wire.payload import Failed, Packed
@@ -157,7 +158,7 @@ class Instance:
                 value = method(*args, **kwargs)
                 if inspect.isgenerator(value) and inspect.isgeneratorfunction(method):
                     return self._stream(call, value, emit)
-                if not (inspect.isasyncgen(value) or inspect.isawaitable(value)):
+                if not (inspect.iscoroutine(value) or inspect.isasyncgen(value) or _is_to_await(value)):
                     return self.pack_result(call, value)
             finally:
                 interrupts.call = None
@@ -268,6 +269,11 @@ class Instance:
         """Forget the user's object: with nobody else holding it, its ``__del__`` runs here."""
         self._methods.clear()
         self.self = None
+
+
+def _is_to_await(value: Any) -> bool:
+    """Return whether a method has begun something that goes on; a ref is a value, and travels as one."""
+    return inspect.isawaitable(value) and not isinstance(value, ObjectRef)
 
 
 def _arguments(groups: Sequence[Sequence[bytes]]) -> tuple[Sequence[Any], Mapping[str, Any]]:

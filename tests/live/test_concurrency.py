@@ -199,6 +199,9 @@ class AsyncBase:
     async def gather(self, box):
         return await asyncio.gather(*box)
 
+    def unpack(self, box):
+        return box[0]
+
     async def context(self):
         before = jactors.get_runtime_context().get_task_id()
         await asyncio.sleep(0.001)
@@ -401,6 +404,7 @@ def test_async_refs_are_awaited_and_gathered_inside(session):
     refs = [source.note.remote(i) for i in range(10)]
     assert got(actor.await_ref.remote([refs[3]])) == 3
     assert got(actor.gather.remote(refs)) == list(range(10))
+    assert got(actor.unpack.remote(refs)) == refs[0]  # a ref that is returned is a value, and not awaited
     assert got(actor.gather.remote([actor.note.remote(i) for i in range(5)])) == list(range(5))
 
 
