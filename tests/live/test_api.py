@@ -122,9 +122,6 @@ class Counter:
     def pid(self):
         return os.getpid()
 
-    def thread(self):
-        return threading.current_thread() is threading.main_thread()
-
 
 @pytest.fixture(scope="module")
 def counter(session):
@@ -549,10 +546,6 @@ def test_different_actors_run_in_parallel(session, tmp_path):
     assert jactors.get([left.meet.remote(a, b), right.meet.remote(b, a)], timeout=TIMEOUT) == [True, True]
 
 
-def test_methods_run_in_the_main_thread(counter):
-    assert counter.thread()
-
-
 def test_calls_from_many_threads(session):
     counter = Counter.remote()
     refs = []
@@ -793,14 +786,6 @@ def test_task_error_is_of_the_users_type(counter):
     assert type(error.cause) is ValueError and error.args == (error.cause,) and "Counter.boom" in str(error)
     with pytest.raises(jactors.exceptions.RayError):
         jactors.get(counter.boom.remote())
-
-
-def test_exception_names_of_ray():
-    names = (
-        "RayError RayTaskError RayActorError ActorDiedError ActorUnavailableError GetTimeoutError TaskCancelledError"
-    )
-    for name in names.split():
-        assert issubclass(getattr(jactors.exceptions, name), jactors.exceptions.RayError)
 
 
 def test_exit_actor(session):

@@ -243,22 +243,6 @@ def test_sync_calls_start_in_the_order_of_submission_from_one_thread_and_from_se
     assert actor.log() == [(0, i) for i in range(500)] + [(1, i) for i in range(400)]
 
 
-def test_an_actor_that_waits_for_itself_ends_in_the_timeout(session):
-    @jactors.remote
-    class Own:
-        def ask(self):
-            try:
-                me = jactors.get_runtime_context().current_actor
-                return jactors.get(me.value.remote(), timeout=0.2)
-            except jactors.exceptions.GetTimeoutError:
-                return "timeout"
-
-        def value(self):
-            return 1
-
-    assert Own.remote().ask() == "timeout"
-
-
 # ---------------------------------------------------------------- threads
 
 
@@ -450,15 +434,6 @@ def test_async_exit_actor_from_a_background_task(session):
 
 
 # ---------------------------------------------------------------- order, and arguments that are pending
-
-
-def test_unresolved_argument_holds_back_a_sync_actor(session, tmp_path):
-    source, actor = Sync.remote(), Sync.remote()
-    pending = source.wait_for.remote(str(tmp_path / "gate"), "first")
-    refs = [actor.note.remote(pending), actor.note.remote("second")]
-    assert jactors.wait(refs, timeout=0.1)[0] == []
-    (tmp_path / "gate").touch()
-    assert got(refs) == ["first", "second"] and actor.log() == ["first", "second"]
 
 
 @pytest.mark.parametrize(

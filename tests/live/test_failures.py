@@ -373,11 +373,6 @@ def test_a_name_is_free_when_init_has_failed(session):
     assert Risky.options(name="fails").remote().ok() == 1
 
 
-def test_an_actor_that_restarts_does_not_when_init_raises(session):
-    actor = Risky.options(max_restarts=-1).remote("raise")
-    assert error_of(actor.ok.remote(), exceptions.ActorStartError).restarts == 0
-
-
 # ---------------------------------------------------------------- deaths
 
 

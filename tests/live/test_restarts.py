@@ -512,8 +512,3 @@ def test_exit_actor_lets_the_other_running_calls_of_a_pool_finish(session, tmp_p
     assert got(running) == "waited"
     with pytest.raises(exceptions.ActorDiedError, match="exit_actor"):
         got(leaves)
-
-
-def test_was_current_actor_reconstructed_is_for_actors(session):
-    with pytest.raises(AssertionError):
-        _ = jactors.get_runtime_context().was_current_actor_reconstructed
