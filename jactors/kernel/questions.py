@@ -10,6 +10,7 @@ a method whose caller has gone is told so at once, in place of waiting for ever.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -56,6 +57,7 @@ class Questions:
 
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
+        self._pid = os.getpid()
         self._numbers = count(1)
         #: A dict operation at a time, from any thread.
         self._open: dict[int, _Open] = {}
@@ -69,10 +71,12 @@ class Questions:
         Raises
         ------
         StdinNotImplementedError
-            The caller has nobody to ask, or has gone.
+            The caller has nobody to ask, or has gone; or this is a child of the actor's process.
         EOFError
             The caller's standard input has ended.
         """
+        if os.getpid() != self._pid:
+            raise StdinNotImplementedError("a child of an actor's process has nobody to ask: let the actor ask")
         answers: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
         header = sys.stdout.parent_header  # type: ignore[union-attr]
         number = self._put({"prompt": prompt, "password": password}, header, answers.put)

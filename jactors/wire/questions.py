@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import builtins
 import getpass
+import os
 import signal
 import sys
 import threading
@@ -200,3 +201,14 @@ def _answer_between_steps() -> None:
         signal.signal(signal.SIGINT, old)
     if interrupted and callable(old):
         old(signal.SIGINT, None)
+
+
+def _forget() -> None:
+    """In a forked child: a thread that is not there any more may hold them."""
+    global _lock, _asking
+    _lock, _asking = threading.Lock(), threading.Lock()
+    open_questions.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

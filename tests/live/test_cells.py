@@ -196,6 +196,15 @@ def test_it_asks_here(page):
     assert printed(outputs) == "hello Ada\n"
 
 
+def test_tab_and_shift_tab_know_the_methods_of_a_handle(page):
+    told = page.ask(page.client.complete("one.wa", 6))
+    assert "wait" in str(told["matches"])
+    for code in ("one.wait", "one.wait.remote", "jactors.get_actor('one').wait.remote"):
+        page.run(f"method = {code}")
+        shown = page.ask(page.client.inspect("method", 6))["data"]["text/plain"]
+        assert "begun, gate" in shown, shown
+
+
 def test_what_others_ask_that_it_calls_is_asked_here_as_well(page):
     page.run(
         """

@@ -57,6 +57,15 @@ CHAIN = """
         def __init__(self, below, name=None): self.below, self.name = below, name or input("born? ")
         def ask(self): return jactors.get(self.below.ask.remote())
         def stop(self): return self.below.add(7)
+        def child(self):
+            from multiprocessing import get_context
+            told, tell = get_context("fork").Pipe()
+            def ask():
+                try: input("child? ")
+                except Exception as error: tell.send(repr(error))
+            process = get_context("fork").Process(target=ask)
+            process.start(), process.join()
+            return told.recv()
         def aside(self):
             thread = threading.Thread(target=lambda: setattr(self, "name", input("aside? ")))
             thread.start(), thread.join()
@@ -67,6 +76,7 @@ CHAIN = """
     between = jactors.remote(Between).remote(c)
     threads = jactors.remote(max_concurrency=2)(Between).remote(c, "threads")
     awaits = jactors.remote(Awaits).remote(threads, "awaits")
+    print(threads.child())
     print("chain", between.ask(), awaits.ask(), between.aside(), between.stop())
     async def main():
         print("awaited", await between.ask.remote())
@@ -83,6 +93,7 @@ def test_input_in_a_method_asks_whoever_has_begun_it_all(start):
     chain = CHAIN.replace("QUESTIONS", "jactors.wire.questions")
     out = answers(start, chain, "me\nborn\none\ntwo\nthree\np n\nc\nfour\nfive\nsix\nseven\n")
     assert "got ['me!']" in out
+    assert "StdinNotImplementedError(\"a child of an actor's process has nobody to ask" in out
     assert out.index("before") < out.index("name?")
     assert "born? " in out and "aside? " in out and "ipdb> " in out
     told = [" ".join(line.split()[-5:]) for line in out.splitlines() if "chain" in line]
