@@ -6,10 +6,11 @@ import json
 
 import pytest
 
+from jactors import registry
 from jactors.life import estate
 from jactors.life.actor import Actor
 from jactors.life.machine import Life, State
-from jactors.places import name_file, write_private
+from jactors.places import name_file, session_dir, write_private
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +87,14 @@ def test_a_name_that_is_claimed_in_between_is_lost(tmp_path, make):
     actor = make(name="a", name_file=str(file))
     write_private(file, json.dumps({"actor_id": actor.actor_id}).encode())
     assert who(tmp_path, claim=lambda *_: False) == []
+
+
+def test_names_of_a_session_that_may_get_another_supervisor_are_not_swept():
+    file = name_file("n", "a")
+    record = {"actor_id": "1", "session": "5e55", "supervisor_pid": 1, "supervisor_started": "another"}
+    write_private(file, json.dumps(record).encode())
+    session = session_dir("5e55")
+    assert registry.lookup("n", "a") is None and registry.remains("n", "a") == record
+    assert registry.sweep() == [] and file.exists()
+    session.rmdir()
+    assert registry.sweep() == [("n", "a")] and not file.exists()
