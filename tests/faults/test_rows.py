@@ -32,7 +32,7 @@ ELSEWHERE = {
     5: ["tests/live/test_supervision.py::test_an_oom_kill_is_called_by_its_name"],
     6: [
         "tests/live/test_end.py::test_what_an_actor_started_dies_with_it",
-        "tests/live/test_security.py::test_a_forked_child_cannot_answer_as_the_actor",
+        "tests/live/test_doors.py::test_a_forked_child_cannot_answer_as_the_actor",
     ],
     7: ["tests/live/test_end.py::test_kill_9_of_the_driver_leaves_nothing"],
     8: ["tests/live/test_end.py::test_however_a_driver_ends_nothing_is_left"],
@@ -56,7 +56,7 @@ ELSEWHERE = {
     22: ["tests/live/test_cancel.py::test_two_hundred_at_random_moments_each_call_ends_once"],
     23: ["tests/live/test_fuzz.py", "tests/fuzz/__main__.py"],
     24: ["tests/live/test_security.py::test_a_swapped_pickle_stream_is_refused_before_it_is_loaded"],
-    25: ["tests/live/test_security.py::test_another_user_can_neither_read_nor_list_nor_connect"],
+    25: ["tests/live/test_private_files.py::test_another_user_can_neither_read_nor_list_nor_connect"],
     26: ["tests/live/test_detached.py::test_of_many_who_want_a_name_at_once_one_makes_the_actor"],
     28: ["tests/faults/test_soak.py::test_28_a_few_seconds_of_chaos"],
 }
