@@ -221,10 +221,12 @@ class RuntimeContext:
         return NodeID.from_hex(_deprecated("node_id", self.get_node_id()))
 
     def get(self) -> dict[str, Any]:
-        """Return the ids as a dict."""
+        """Return the ids as a dict, those that there are: a task has no ``actor_id``, a driver neither."""
         found = {"job_id": self.get_job_id(), "node_id": self.get_node_id(), "namespace": self.namespace}
+        if _me() is not None:
+            found["actor_id"] = self.get_actor_id() or ""
         if current_actor() is not None:
-            found |= {"actor_id": self.get_actor_id() or "", "task_id": self.get_task_id() or ""}
+            found["task_id"] = self.get_task_id() or ""
         return found
 
 

@@ -64,12 +64,14 @@ def _add(found: dict[_Key, dict[str, Any]], actor: Mapping[str, Any], call: Mapp
 def _answers(
     here: session.Session, told: list[dict[str, Any]], patience: float
 ) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
-    """Ask all actors at once."""
+    """Ask all actors at once, and the workers that have tasks of this process: no list has those."""
     asked = [
         (each, here.links.observe(each, here.watch).ask("actor_calls_request", {}))
         for each in told
         if each["state"] == "ALIVE" and not each.get("stopped")
     ]
+    workers = {task.link for task, _, _ in pool_of(here).tasks() if task.link} if has_pool(here) else ()
+    asked += [({"class_name": WORKER}, worker.ask("actor_calls_request", {})) for worker in workers]
     until = time.monotonic() + patience
     for each, answer in asked:
         try:

@@ -479,7 +479,7 @@ def test_a_task_is_called_as_its_function_or_as_its_caller_says(session):
 def nobody(how):
     here = jactors.get_runtime_context()
     if how == "ids":
-        return here.get_actor_id(), here.get_actor_name()
+        return here.get_actor_id(), here.get_actor_name(), here.get().keys() & {"actor_id", "task_id"}
     if how == "exit":
         jactors.actor.exit_actor()
     return getattr(here, how)
@@ -487,7 +487,7 @@ def nobody(how):
 
 def test_a_task_is_no_actor(session):
     """RAY_API 8: what is known of an actor is not known in a task; 4: exit_actor outside an actor is a TypeError."""
-    assert get(nobody.remote("ids")) == (None, None)
+    assert get(nobody.remote("ids")) == (None, None, {"task_id"})
     for how, kind in (("current_actor", RuntimeError), ("was_current_actor_reconstructed", AssertionError)):
         with pytest.raises(kind):
             get(nobody.options(max_retries=0).remote(how))
@@ -502,14 +502,14 @@ def test_list_tasks_names_tasks_by_their_function(session, tmp_path):
     waiting = hold.remote(tmp_path / "b", running)
     found = {each.task_id: each for each in state.list_tasks(limit=1000)}
     first, second = found[running.task_id().hex()], found[waiting.task_id().hex()]
-    assert (first.name, first.func_or_class_name, first.state) == ("the first", "hold", "SUBMITTED_TO_WORKER")
+    assert (first.name, first.func_or_class_name, first.state) == ("the first", "hold", "RUNNING")
     assert (second.name, second.func_or_class_name, second.state) == ("hold", "hold", "PENDING_ARGS_AVAIL")
     assert first.type == second.type == "NORMAL_TASK" and first.worker_pid == int((tmp_path / "a").read_text())
     assert not any("Worker" in each.name for each in found.values())
     (tmp_path / "a.go").touch()
     (tmp_path / "b.go").touch()
     assert get([running, waiting]) == ["held", "held"]
-    assert state.list_tasks() == []
+    assert not {running.task_id().hex(), waiting.task_id().hex()} & {each.task_id for each in state.list_tasks()}
 
 
 # ---------------------------------------------------------------------- errors
