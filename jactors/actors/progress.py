@@ -11,6 +11,7 @@ from jactors import session
 from jactors.objects.refs import ObjectRef
 from jactors.objects.store import Entry
 from jactors.wire.link import Link
+from jactors.wire.relay import own_kernel
 from jactors.wire.waiting import Waiter
 
 __all__ = ["progress", "watch"]
@@ -53,7 +54,10 @@ def progress(
 
 def watch(entries: Sequence[Entry], *, timeout: float | None, desc: str | None = None, until_failure: bool) -> None:
     """Show a bar until all entries have ended, one has failed (`until_failure`) or `timeout` seconds have passed."""
-    from tqdm.auto import tqdm
+    if own_kernel() is None:  # `tqdm.auto` takes a script that has imported ipykernel for a notebook
+        from tqdm.std import tqdm
+    else:
+        from tqdm.auto import tqdm
 
     pending = list({id(entry): entry for entry in entries}.values())
     tally = _Tally(len(pending))

@@ -13,7 +13,6 @@ until one does. Commands are handled in a subshell's thread, where there are suc
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +27,7 @@ from jactors.actors.gallery import Gallery
 from jactors.actors.reload import submit
 from jactors.notebook.subshell import route, subshell
 from jactors.notebook.target import handle_of_told
+from jactors.wire.relay import own_kernel
 
 __all__ = ["Live"]
 
@@ -53,7 +53,7 @@ class Live(anywidget.AnyWidget):
         self._wake = threading.Event()
         self._closing = False
         super().__init__(**traits)
-        kernel = _kernel()
+        kernel = own_kernel()
         self._routed = kernel is not None and route(self.comm, subshell(kernel, here.io))
         self.on_msg(self._on_command)
 
@@ -186,13 +186,6 @@ _COMMANDS: dict[str, Callable[[Live, Mapping[str, Any], Mapping[str, Any]], str]
     "reload": Live._reload,  # noqa: SLF001
     "restart": Live._restart,  # noqa: SLF001
 }
-
-
-def _kernel() -> Any:
-    """Return the Jupyter kernel that this process is, or None."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return getattr(shell, "kernel", None)
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

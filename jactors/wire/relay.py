@@ -22,7 +22,7 @@ from jactors.wire.flood import Flood, Floods
 from jactors.wire.messages import Message, dump_json
 from jactors.wire.outputs import Outputs
 
-__all__ = ["Parents", "Relay", "Sink", "Source"]
+__all__ = ["Parents", "Relay", "Sink", "Source", "own_kernel"]
 
 #: Cells whose headers are remembered, for output that comes after the cell has ended.
 _CELLS = 512
@@ -154,7 +154,7 @@ class Relay:
 
     def show(self, message: Message, parent: dict[str, Any], source: Source) -> None:
         """Show a message under the cell of the header `parent`."""
-        kernel = _own_kernel()
+        kernel = own_kernel()
         label = parent.pop("origin", source.label)
         if "caller" in parent:
             parent["origin"] = label  # one more process passes it on: the prefix stays its author's
@@ -215,7 +215,7 @@ class Relay:
     def gone(self, source: Source) -> None:
         """The process of an actor has ended: what widgets it had are closed."""
         self.settle(source)
-        self._comms.end(source.actor_id, _own_kernel())
+        self._comms.end(source.actor_id, own_kernel())
         for sink in list(self._sinks.values()):
             sink(None, {}, source)
 
@@ -270,7 +270,7 @@ def _send(kernel: Any, message: Message, parent: Mapping[str, Any]) -> None:
     )
 
 
-def _own_kernel() -> Any:
+def own_kernel() -> Any:
     """Return the Jupyter kernel that this process is, or None; imports nothing."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None

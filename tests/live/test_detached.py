@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -109,7 +110,8 @@ def ended(session):
     """Whatever a test leaves detached, also one that fails, is over before the next."""
     yield
     for space, name in registry.names():
-        jactors.kill(jactors.get_actor(name, space))
+        with contextlib.suppress(exceptions.ActorNotFoundError):  # it is ending by itself
+            jactors.kill(jactors.get_actor(name, space))
     mine = jactors.session.current().folder.name
     until(lambda: [path.parent.name for path in base_dir().glob("*/supervisor")] == [mine])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 
 import pytest
@@ -22,6 +23,15 @@ class Worker:
     def wait(self, gate):
         while not gate.exists():
             time.sleep(0.002)
+
+
+@pytest.fixture(autouse=True)
+def ipykernel(monkeypatch):
+    """A script may have imported it: that makes it no notebook."""
+    import ipykernel.zmqshell  # noqa: F401
+
+    for name in [name for name in sys.modules if name.startswith("tqdm.auto")]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.fixture
