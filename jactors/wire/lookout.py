@@ -27,6 +27,10 @@ __all__ = ["Lookout"]
 log = logging.getLogger("jactors")
 
 
+#: Seconds after which an actor that did not answer is asked again.
+_AGAIN = 1.0
+
+
 class Lookout:
     """A subscription to one actor's news, through all its incarnations. Of the I/O thread, but for `ask`.
 
@@ -67,12 +71,21 @@ class Lookout:
         self._io.register(descriptor(sub), self._read)
         self._io.call_soon(self._read)
         self._door.connect(connection)
-        # The actor hears of a subscription only where it is the first: it is the same topic for all who watch.
-        self.ask("actor_status_request", timeout=2.0).add_done_callback(self._answered)
+        self._ask_how_it_is(connection.incarnation)
 
-    def _answered(self, answer: Future[Mapping[str, Any]]) -> None:
-        if not answer.cancelled() and answer.exception() is None:
-            self._on_news(answer.result())
+    def _ask_how_it_is(self, incarnation: int) -> None:
+        """Ask until there is an answer: the actor hears of a subscription only where it is the first to its topic."""
+
+        def answered(answer: Future[Mapping[str, Any]]) -> None:
+            if answer.cancelled() or self.incarnation != incarnation:
+                return
+            if answer.exception() is None:
+                self._on_news(answer.result())
+            else:
+                self._io.call_later(_AGAIN, lambda: self._ask_how_it_is(incarnation))
+
+        if self.incarnation == incarnation:
+            self.ask("actor_status_request", timeout=2.0).add_done_callback(answered)
 
     def ask(
         self, msg_type: str, content: Mapping[str, Any] | None = None, *, timeout: float
