@@ -205,7 +205,9 @@ def test_tab_and_shift_tab_know_the_methods_of_a_handle(page):
         assert "begun, gate" in shown, shown
 
 
-def test_what_others_ask_that_it_calls_is_asked_here_as_well(page):
+@pytest.fixture(scope="module")
+def curious(page):
+    """The page has an actor, `curious`, whose method asks."""
     page.run(
         """
         import asyncio
@@ -214,6 +216,10 @@ def test_what_others_ask_that_it_calls_is_asked_here_as_well(page):
         curious = jactors.remote(Curious).options(name="curious").remote()
         """
     )
+
+
+@pytest.mark.usefixtures("curious")
+def test_what_others_ask_that_it_calls_is_asked_here_as_well(page):
     cells = (
         "await curious.ask.remote('awaited')",
         "await asyncio.gather(curious.ask.remote('awaited'))",
@@ -228,6 +234,7 @@ def test_what_others_ask_that_it_calls_is_asked_here_as_well(page):
         assert "Ada" in str(shown(outputs)), code
 
 
+@pytest.mark.usefixtures("curious")
 def test_the_stop_button_on_a_question_stops_what_asks(page):
     for code in ("await curious.ask.remote('stop me')", "curious.ask('stop me')"):
         cell = page.begin(code)
