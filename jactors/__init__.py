@@ -133,6 +133,11 @@ def inspector(handle: ActorHandle[Any] | None = None, *, compact: bool = False) 
     -------
     jactors.notebook.inspector.Inspector
         A widget. Where no page shows it (a plain script), its text is a table.
+
+    Raises
+    ------
+    TypeError
+        `handle` is none, or `compact` was asked for without one.
     """
     from jactors.notebook.inspector import inspector as show  # root: ipywidgets takes its time
 

@@ -15,6 +15,7 @@ a directory or symlink that somebody else put there first is refused; a socket p
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import stat
@@ -23,6 +24,7 @@ import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from jupyter_core.paths import jupyter_runtime_dir
@@ -38,6 +40,7 @@ __all__ = [
     "name_file",
     "private_dir",
     "read_private",
+    "read_record",
     "remove_session",
     "session_dir",
     "shared_dir",
@@ -243,6 +246,15 @@ def read_private(path: Path | str) -> bytes:
         raise PermissionError(wrong)
     with os.fdopen(descriptor, "rb") as file:
         return file.read()
+
+
+def read_record(path: Path | str) -> dict[str, Any] | None:
+    """Return what a process has written down as JSON; None where nothing is there, or nothing that is ours."""
+    try:
+        record: dict[str, Any] = json.loads(read_private(path))
+    except (OSError, ValueError):
+        return None
+    return record
 
 
 def remove_session(session: str) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from jactors.places import base_dir, name_file, read_private, write_private
+from jactors.places import base_dir, name_file, read_record, write_private
 from jactors.vitals import process_alive
 
 __all__ = ["claim", "lookup", "names", "release", "remains", "sweep"]
@@ -52,17 +53,16 @@ def lookup(namespace: str, name: str) -> dict[str, Any] | None:
 
 def remains(namespace: str, name: str) -> dict[str, Any] | None:
     """Return the record of an actor with this name whose supervisor has died, or None."""
-    return _record(name_file(namespace, name))
+    return read_record(name_file(namespace, name))
 
 
 def release(namespace: str, name: str, actor_id: str) -> None:
     """Free a name, if it still is that actor's."""
     path = name_file(namespace, name)
-    try:
-        if json.loads(read_private(path))["actor_id"] == actor_id:
+    record = read_record(path)
+    if record is not None and record.get("actor_id") == actor_id:
+        with suppress(OSError):  # it stays taken by a dead one, which is as good as free
             path.unlink()
-    except (OSError, ValueError, KeyError):
-        pass
 
 
 def names(namespace: str | None = None) -> list[tuple[str, str]]:
@@ -83,7 +83,7 @@ def sweep() -> list[tuple[str, str]]:
     """
     removed = []
     for path in (base_dir() / "names").glob("*/*.json"):
-        record = _record(path)
+        record = read_record(path)
         if _read(path) is None and (record is None or not (base_dir() / record["session"]).exists()):
             _remove_dead(path)
             removed.append((unquote(path.parent.name), unquote(path.stem)))
@@ -96,16 +96,8 @@ def sweep() -> list[tuple[str, str]]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    record = _record(path)
+    record = read_record(path)
     if record is None or not process_alive(record["supervisor_pid"], record["supervisor_started"]):
-        return None
-    return record
-
-
-def _record(path: Path) -> dict[str, Any] | None:
-    try:
-        record: dict[str, Any] = json.loads(read_private(path))
-    except (OSError, ValueError):
         return None
     return record
 

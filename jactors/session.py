@@ -155,12 +155,8 @@ def sweep() -> list[str]:
     """
     removed = []
     for folder in places.base_dir().iterdir():
-        known = []
-        for name in ("driver", "supervisor"):
-            try:
-                known.append(json.loads(places.read_private(folder / name)))
-            except (OSError, ValueError):
-                continue
+        told = [places.read_record(folder / name) for name in ("driver", "supervisor")]
+        known = [each for each in told if each is not None]
         if known and not any(process_alive(each["pid"], each["started"]) for each in known):
             if succession.recover(folder) is not None:
                 continue  # detached actors that restart
@@ -191,10 +187,11 @@ def _attach(options: InitOptions) -> Session:
         _await_supervisor(places.base_dir() / options.address)
     known = []
     for place in places.base_dir().glob("*/supervisor"):
-        told = json.loads(places.read_private(place))
+        told, driver = places.read_record(place), places.read_record(place.parent / "driver")
+        if told is None or driver is None:
+            continue  # it has just ended
         if process_alive(told["pid"], told["started"]):
             # A session whose driver lives comes before one that is only there for detached actors.
-            driver = json.loads(places.read_private(place.parent / "driver"))
             rank = process_alive(driver["pid"], driver["started"]), place.stat().st_mtime
             known.append((rank, place.parent, told["address"]))
     wanted = [k for k in known if options.address in ("auto", k[1].name)]
@@ -209,9 +206,8 @@ def _attach(options: InitOptions) -> Session:
 
 def _await_supervisor(folder: Path) -> None:
     """Wait while the driver of a session lives and its supervisor, just started, does not listen yet."""
-    try:
-        driver = json.loads(places.read_private(folder / "driver"))
-    except (OSError, ValueError):
+    driver = places.read_record(folder / "driver")
+    if driver is None:
         return
     while not (folder / "supervisor").exists() and process_alive(driver["pid"], driver["started"]):
         time.sleep(0.01)

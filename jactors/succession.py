@@ -25,7 +25,7 @@ from typing import Any
 from jactors.launch.forkserver import bootstrap
 from jactors.life.estate import heirs
 from jactors.life.sweep import COOKIE
-from jactors.places import CHARTER, base_dir, read_private, write_private
+from jactors.places import CHARTER, base_dir, read_record, write_private
 from jactors.vitals import process_alive
 from jactors.wire.channel import connect
 
@@ -86,7 +86,7 @@ def _private(path: str, flags: int) -> int:
 
 def reigning(folder: Path) -> dict[str, Any] | None:
     """Return what the living supervisor of the session in `folder` has said of itself; None where there is none."""
-    told = _told(folder / "supervisor")
+    told = read_record(folder / "supervisor")
     return told if told is not None and process_alive(told["pid"], told["started"]) else None
 
 
@@ -99,7 +99,7 @@ def recover(folder: Path) -> dict[str, Any] | None:
     deadline = time.monotonic() + PATIENCE
     started = False
     while (told := reigning(folder)) is None and time.monotonic() < deadline:
-        driver = _told(folder / "driver")
+        driver = read_record(folder / "driver")
         if driver is None:
             return None  # the session is over
         if not started and not process_alive(driver["pid"], driver["started"]):
@@ -132,11 +132,3 @@ def reach(folder: Path) -> socket.socket | None:
         except OSError:  # it is the one that was killed: it listens no more, and is not gone yet
             time.sleep(PAUSE)
     return None
-
-
-def _told(path: Path) -> dict[str, Any] | None:
-    try:
-        told: dict[str, Any] = json.loads(read_private(path))
-    except (OSError, ValueError):
-        return None
-    return told

@@ -21,7 +21,7 @@ from typing import Any
 
 from jactors.life import machine
 from jactors.life.actor import Actor
-from jactors.places import clear_desks, connection_files, read_private, write_private
+from jactors.places import clear_desks, connection_files, read_record, write_private
 from jactors.vitals import process_alive, start_time
 
 __all__ = ["clear", "forget", "heirs", "keep", "successors", "wills"]
@@ -63,11 +63,8 @@ def wills(folder: Path) -> list[dict[str, Any]]:
     """Return the wills in a session's directory, oldest actor first; those of before a restart of the machine not."""
     found = []
     for path in folder.glob("*.will"):
-        try:
-            will = json.loads(read_private(path))
-        except (OSError, ValueError):
-            continue
-        if will["boot"] == _boot():
+        will = read_record(path)
+        if will is not None and will["boot"] == _boot():
             found.append(will)
     return sorted(found, key=lambda will: float(will["made"]))
 
@@ -127,12 +124,10 @@ def _keeps_name(actor: Actor, claim: Callable[[str, str, dict[str, Any]], bool])
     name_file = actor.request.get("name_file")
     if not name_file:
         return True
-    try:
-        record = json.loads(read_private(name_file))
-    except (OSError, ValueError):
+    record = read_record(name_file)
+    if record is None or record.get("actor_id") != actor.actor_id:
         return False
-    mine = record.get("actor_id") == actor.actor_id
-    return mine and claim(actor.request["namespace"], actor.request["name"], record)
+    return claim(actor.request["namespace"], actor.request["name"], record)
 
 
 def clear(session: str, folder: Path) -> None:
@@ -142,11 +137,8 @@ def clear(session: str, folder: Path) -> None:
     for socket in folder.glob("??????????-[1-5]"):  # a desk's name is shorter: its owner may live
         socket.unlink(missing_ok=True)
     for path in folder.glob("desk-*.json"):
-        try:
-            told = json.loads(read_private(path))
-        except (OSError, ValueError):
-            continue
-        if not process_alive(told["pid"], told["started"]):
+        told = read_record(path)
+        if told is not None and not process_alive(told["pid"], told["started"]):
             clear_desks(folder, told["pid"])
 
 

@@ -5,7 +5,6 @@ Needs no thread and no event loop: connects, asks, reads the answer.
 
 from __future__ import annotations
 
-import json
 import select
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jactors.errors import JactorsError
-from jactors.places import base_dir, read_private
+from jactors.places import base_dir, read_record
 from jactors.vitals import process_alive
 from jactors.wire.channel import Channel, connect
 
@@ -41,10 +40,8 @@ class Running:
 def sessions() -> Iterator[Running]:
     """Yield the running sessions of this user, oldest first."""
     for place in sorted(base_dir().glob("*/supervisor"), key=_age):
-        try:
-            told = json.loads(read_private(place))
-            driver = json.loads(read_private(place.parent / "driver"))
-        except (OSError, ValueError):
+        told, driver = read_record(place), read_record(place.parent / "driver")
+        if told is None or driver is None:
             continue  # it has just ended
         if process_alive(told["pid"], told["started"]):
             yield Running(

@@ -110,25 +110,7 @@ class Inspector(Live):
 
 
 def inspector(handle: ActorHandle[Any] | None = None, *, compact: bool = False) -> Any:
-    """Show a live panel of all actors: queues, state, restarts, what runs; with buttons that work while cells run.
-
-    Parameters
-    ----------
-    handle : ActorHandle, optional
-        Look into this one.
-    compact : bool
-        Only a row for `handle`.
-
-    Returns
-    -------
-    Inspector
-        A widget. Where no page shows it (a plain script), its text is a table.
-
-    Raises
-    ------
-    TypeError
-        `handle` is none, or `compact` was asked for without one.
-    """
+    """Return the panel: see `jactors.inspector`, which is the same but for the time that ipywidgets takes."""
     if handle is not None and not isinstance(handle, ActorHandle):
         raise TypeError(f"inspector() takes an actor's handle, or nothing; got {type(handle).__name__}: {handle!r}")
     if compact and handle is None:

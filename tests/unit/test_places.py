@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import threading
 
 import pytest
 
-from jactors import places
+from jactors import places, session
+from jactors.options import InitOptions
+from jactors.vitals import start_time
 
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
 
@@ -135,3 +138,22 @@ def test_somebody_elses_file_is_not_read(tmp_path):
     os.chown(tmp_path / "f", 1000, 1000)
     with pytest.raises(PermissionError, match="uid 1000"):
         places.read_private(tmp_path / "f")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{torn", b"\xff"])
+def test_a_record_that_is_not_there_or_torn_is_none(runtime, content):
+    path = runtime / "record"
+    if content is not None:
+        places.write_private(path, content)
+    assert places.read_record(path) is None
+    places.write_private(path, b'{"pid": 1}')
+    assert places.read_record(path) == {"pid": 1}
+
+
+def test_a_session_that_is_just_ending_is_none_to_join(runtime):
+    """Its driver's file has gone, its supervisor lives a moment longer."""
+    folder = places.session_dir("abcd")
+    told = {"pid": os.getpid(), "started": start_time(os.getpid()), "address": "nowhere"}
+    places.write_private(folder / "supervisor", json.dumps(told).encode())
+    with pytest.raises(ConnectionError, match="running: none"):
+        session._attach(InitOptions.parse({"address": "auto"}))
