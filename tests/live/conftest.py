@@ -108,3 +108,25 @@ def page(environment, launcher):
 def texts(outputs, name="stdout"):
     """All the text that one stream of a cell shows."""
     return "".join(output.text for output in outputs if output.output_type == "stream" and output.name == name)
+
+
+@pytest.fixture(scope="module")
+def counter(session):
+    """A counter, for all tests of a module."""
+    from tests.live.counter import Counter
+
+    return Counter.remote()
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """A file that `wait_for` waits for."""
+    return tmp_path / "gate"
+
+
+@pytest.fixture(scope="module")
+def workers(session):
+    """Two workers, for all tests of a module."""
+    from tests.live.worker import Worker
+
+    return [Worker.remote(), Worker.remote()]

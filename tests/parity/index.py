@@ -19,7 +19,7 @@ class Bullet:
 
     id: str
     says: str
-    #: ``tests/live/test_api.py::test_get_misused``.
+    #: ``tests/live/test_verbs.py::test_get_misused``.
     tests: list[str] = field(default_factory=list)
     #: Labels of lines that the script prints, on Ray as on jactors.
     lines: list[str] = field(default_factory=list)
