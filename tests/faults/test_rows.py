@@ -40,7 +40,7 @@ ELSEWHERE = {
         "tests/live/test_detached.py::test_kill_9_of_the_driver",
         "tests/live/test_detached.py::test_two_later_drivers_have_their_own_replies_and_their_own_output",
     ],
-    10: ["tests/live/test_end.py::test_kill_9_of_the_supervisor"],
+    10: ["tests/live/test_succession.py::test_kill_9_of_the_supervisor"],
     12: ["tests/live/test_supervision.py::test_who_crashes_over_and_over_dies_with_the_first_and_the_last_cause"],
     14: [
         "tests/load/shortages.py::shared_memory_full",

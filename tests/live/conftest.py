@@ -1,4 +1,4 @@
-"""Drivers of their own: scripts in a process, cells in a real ipykernel; and a short way to wait for an end."""
+"""Drivers of their own: scripts in a process, cells in a real ipykernel; and the actors that several modules share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -130,3 +131,28 @@ def workers(session):
     from tests.live.worker import Worker
 
     return [Worker.remote(), Worker.remote()]
+
+
+@pytest.fixture(scope="module")
+def risky(session):
+    """An actor that fails in every way, for all tests of a module."""
+    from tests.live.risky import Risky
+
+    return Risky.remote()
+
+
+@pytest.fixture
+def swept():
+    """What a test was about, and has been looked at, does not count against the module."""
+    from jactors import registry
+    from jactors.places import base_dir, read_record, remove_session
+    from jactors.vitals import process_alive
+
+    yield
+    for path in (base_dir() / "names").glob("*/*.json"):
+        if registry.lookup(unquote(path.parent.name), unquote(path.stem)) is None:
+            path.unlink()
+    for path in base_dir().glob("*/supervisor"):
+        known = read_record(path)
+        if known is not None and not process_alive(known["pid"], known["started"]):
+            remove_session(path.parent.name)

@@ -1,105 +1,21 @@
-"""Ends: nothing outlives its driver, however it ends; nothing hangs when the supervisor does (section 4)."""
+"""Ends: nothing outlives its driver, however it ends, nor an actor what it has made (section 4)."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
-from urllib.parse import unquote
 
-import psutil
 import pytest
-from jupyter_core.paths import jupyter_runtime_dir
 
 import jactors
-from jactors import registry
-from jactors.places import base_dir, remove_session
-from jactors.vitals import process_alive, start_time
 from tests.live.conftest import gone, until_exists
+from tests.live.remains import CLEAN, FEW, TWENTY, assert_clean, left_of, told_by
 
 TIMEOUT = 30
-#: Seconds that a session has, after its driver, to be gone. What the issue promises, not a timing.
-CLEAN = 3.0
 
-
-def left_of(session):
-    """Files of a session that has ended."""
-    runtime = Path(jupyter_runtime_dir())
-    return [str(path) for path in [*runtime.glob(f"jactors-{session}-*"), *base_dir().glob(session)]]
-
-
-def assert_clean(told, timeout=CLEAN):
-    """No process of `told["pids"]`, no file of its session."""
-    deadline = time.monotonic() + timeout
-    assert gone(*told["pids"], timeout=timeout) == []
-    while left := left_of(told["session"]):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.005)
-
-
-@pytest.fixture(autouse=True)
-def swept():
-    """What a test was about, and has been looked at, does not count against the module."""
-    yield
-    for path in (base_dir() / "names").glob("*/*.json"):
-        if registry.lookup(unquote(path.parent.name), unquote(path.stem)) is None:
-            path.unlink()
-    for path in base_dir().glob("*/supervisor"):
-        known = json.loads(path.read_text())
-        if not process_alive(known["pid"], known["started"]):
-            remove_session(path.parent.name)
-
-
-TWENTY = """
-import ctypes, json, os, subprocess, sys, time
-import jactors
-
-context = jactors.init(INIT, num_cpus=20)
-
-@jactors.remote
-class Actor:
-    def pid(self):
-        return os.getpid()
-    def child(self):
-        # A child that leaves the process group and the session, with nothing but its environment to know it by.
-        self.child = subprocess.Popen(["setsid", "sleep", "1000"])
-        return self.child.pid
-    def grandchild(self):
-        code = "import subprocess as s; print(s.Popen(['sleep', '1000'], stdout=s.DEVNULL, start_new_session=True).pid)"
-        return int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE).stdout)
-    def hang(self):
-        ctypes.PyDLL(None).sleep(1000)  # native, and holds the GIL
-    def busy(self):
-        while True: pass
-    def ignore(self):
-        import signal
-        for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT): signal.signal(signum, signal.SIG_IGN)
-
-actors = [Actor.options(name=f"actor{i}").remote() for i in range(20)]
-pids = jactors.get([actor.pid.remote() for actor in actors])
-pids += jactors.get([actor.child.remote() for actor in actors[:5]])
-pids += jactors.get([actor.grandchild.remote() for actor in actors[5:7]])
-jactors.get([actor.ignore.remote() for actor in actors[:8]])
-hanging = [actor.hang.remote() for actor in actors[:3] + actors[10:12]]
-busy = [actor.busy.remote() for actor in actors[3:5]]
-supervisor = json.load(open(context["session_dir"] + "/supervisor"))["pid"]
-pids.append(supervisor)
-print(json.dumps({"pids": pids, "session": context["address"], "folder": context["session_dir"]}), flush=True)
-"""
-
-
-#: The same with four actors, of which three hang and one is busy.
-FEW = TWENTY.replace("range(20)", "range(4)")
-
-
-def told_by(driver):
-    line = driver.stdout.readline()
-    assert line, driver.stderr.read()
-    return json.loads(line)
+pytestmark = pytest.mark.usefixtures("swept")
 
 
 # ---------------------------------------------------------------- the driver ends
@@ -197,176 +113,6 @@ def test_init_and_shutdown_again_and_again(run):
     assert (code, out) == (0, "4\n"), err
 
 
-# ---------------------------------------------------------------- the supervisor ends
-
-
-def test_kill_9_of_the_supervisor(start):
-    driver = start(
-        FEW
-        + """
-sys.stdin.readline()
-for ref in [*hanging, *busy, actors[0].pid.remote()]:
-    try: jactors.get(ref, timeout=20)
-    except jactors.exceptions.ActorDiedError as error: print("supervisor" in str(error), flush=True)
-    except BaseException as error: print(repr(error), flush=True)
-jactors.shutdown()
-jactors.init(INIT)
-print(type(Actor.remote().pid()).__name__)
-try: actors[0].pid()
-except jactors.exceptions.ActorDiedError: print("still dead")
-"""
-    )
-    told = told_by(driver)
-    os.kill(told["pids"][-1], signal.SIGKILL)
-    assert gone(*told["pids"][:-1], timeout=CLEAN) == []  # the supervisor itself is its driver's to reap
-    driver.stdin.write("\n")
-    driver.stdin.flush()
-    out, err = driver.communicate(timeout=TIMEOUT)
-    # three hang, one is busy and one call comes after
-    assert out.split("\n") == ["True"] * 5 + ["int", "still dead", ""], err
-    assert left_of(told["session"]) == []
-
-
-def test_a_session_gets_another_supervisor_by_itself(run):
-    """What is new works at once, what may restart comes back with its state, what was put or returned is there."""
-    code, out, err = run(
-        """
-        import json, os, jactors
-        @jactors.remote
-        class A:
-            def __init__(self): self.n = 0
-            def add(self): self.n += 1; return self.n
-            def got(self, box): return jactors.get(box[0])
-        @jactors.remote
-        def twice(x): return 2 * x
-        def kill():
-            os.kill(json.load(open(context["session_dir"] + "/supervisor"))["pid"], 9)
-        context = jactors.init(INIT, num_cpus=2)
-        box, result = [jactors.put("put" * 1_000_000)], twice.remote(2)
-        jactors.get(result)
-        again = dict(max_restarts=1, max_task_retries=-1)
-        a, b, c = A.options(name="a").remote(), A.options(name="b", checkpoint=1, **again).remote(), A.remote()
-        big = A.options(num_cpus=2, **again).remote()
-        jactors.get([x.add.remote() for x in (a, b, c, big)])
-        kill()
-        print(A.options(name="a").remote().add(), b.add(), jactors.get_actor("b").add(), big.add())
-        print(jactors.available_resources().get("CPU", 0), jactors.get(result), len(jactors.get(box[0])))
-        print(len(A.remote().got(box)), type(box).__name__)
-        for each in (a, c):
-            try: each.add()
-            except jactors.exceptions.ActorDiedError as error: print("supervisor" in str(error))
-        del big
-        print(jactors.get(twice.options(num_cpus=2).remote(4)))
-        kill()
-        print(jactors.get([twice.remote(i) for i in range(3)]), A.options(name="b").remote().add())
-        try: b.add()
-        except jactors.exceptions.ActorDiedError as error: print("restarts used: 1 of 1" in str(error))
-        """
-    )
-    assert code == 0, err
-    assert out.splitlines() == [
-        "1 2 3 1",
-        "0 4 3000000",
-        "3000000 list",
-        "True",
-        "True",
-        "8",
-        "[0, 2, 4] 1",
-        "True",
-    ]
-    assert len([line for line in err.splitlines() if "another one, pid" in line]) == 2, err
-
-
-def test_a_supervisor_that_is_told_to_end_ends_its_actors_for_good_and_the_session_goes_on(run):
-    code, out, err = run(
-        """
-        import json, os, signal, jactors
-        @jactors.remote(max_restarts=-1)
-        class A:
-            def one(self): return 1
-        session = jactors.init(INIT)
-        a = A.options(name="a").remote()
-        a.one()
-        os.kill(json.load(open(session["session_dir"] + "/supervisor"))["pid"], signal.SIGTERM)
-        while True:
-            try: a.one()
-            except jactors.exceptions.ActorUnavailableError: pass
-            except jactors.exceptions.ActorDiedError as error:
-                print("supervisor" in str(error))
-                break
-        print(A.options(name="a").remote().one(), os.path.exists(session["session_dir"]))
-        """
-    )
-    assert (code, out.split()) == (0, ["True", "1", "True"]), err
-
-
-def test_names_are_free_when_the_supervisor_was_killed(run):
-    code, out, err = run(
-        """
-        import json, os, jactors
-        @jactors.remote
-        class A:
-            def one(self): return 1
-        context = jactors.init(INIT, namespace="supervisor-killed")
-        a = A.options(name="a").remote(); a.one()
-        os.kill(json.load(open(context["session_dir"] + "/supervisor"))["pid"], 9)
-        try:
-            while True: a.one()
-        except jactors.exceptions.ActorDiedError: print("died")
-        jactors.shutdown()
-        jactors.init(INIT, namespace="supervisor-killed")
-        print(A.options(name="a").remote().one())
-        """
-    )
-    assert (code, out) == (0, "died\n1\n"), err
-
-
-def test_names_of_a_killed_supervisor_leave_no_file(run):
-    code, _, err = run(
-        """
-        import json, os, jactors
-        @jactors.remote
-        class A:
-            def one(self): return 1
-        context = jactors.init(INIT, namespace="left-behind")
-        a = A.options(name="a").remote(); a.one()
-        os.kill(json.load(open(context["session_dir"] + "/supervisor"))["pid"], 9)
-        try:
-            while True: a.one()
-        except jactors.exceptions.ActorDiedError: pass
-        """
-    )
-    assert code == 0, err
-    assert list((base_dir() / "names" / "left-behind").glob("*.json")) == []
-
-
-def test_a_supervisor_that_nobody_has_reaped_is_not_alive():
-    child = subprocess.Popen([sys.executable, "-c", "pass"])
-    started = start_time(child.pid)
-    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.002)
-    assert not process_alive(child.pid, started)
-    child.wait()
-
-
-def test_shutdown_right_after_the_supervisor_was_killed_leaves_no_file(run):
-    code, out, err = run(
-        """
-        import json, os, jactors
-        @jactors.remote
-        class A:
-            def one(self): return 1
-        context = jactors.init(INIT)
-        A.remote().one()
-        os.kill(json.load(open(context["session_dir"] + "/supervisor"))["pid"], 9)
-        jactors.shutdown()
-        print(context["address"])
-        """
-    )
-    assert code == 0, err
-    assert left_of(out.strip()) == []
-
-
 # ---------------------------------------------------------------- an actor ends
 
 
@@ -376,7 +122,6 @@ class Parent:
         return os.getpid()
 
     def child(self):
-        import subprocess
 
         return subprocess.Popen(["setsid", "sleep", "1000"]).pid
 
