@@ -156,3 +156,30 @@ def swept():
         known = read_record(path)
         if known is not None and not process_alive(known["pid"], known["started"]):
             remove_session(path.parent.name)
+
+
+@pytest.fixture(scope="module")
+def shared(session):
+    """Workers serve more than one test, though pytest puts the test's name into the environment."""
+    import jactors
+
+    here = jactors.session.current()
+    base = here.base
+
+    def without_name(options):
+        found = base(options)
+        found["env"].pop("PYTEST_CURRENT_TEST", None)
+        return found
+
+    here.base = without_name
+    yield
+    del here.base
+
+
+@pytest.fixture
+def given_back(shared):
+    """After each test, all that its tasks held is free."""
+    import jactors
+
+    yield
+    until(lambda: jactors.available_resources() == jactors.cluster_resources())

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.test_rows import ELSEWHERE
 
 ROOT = Path(__file__).parents[2]
-ROWS = (ROOT / "tests/faults/test_rows.py").read_text()
+ROWS = "".join(path.read_text() for path in (ROOT / "tests/faults").glob("test_*.py"))
 
 
 @pytest.mark.parametrize("row", range(1, 29))
